@@ -1,0 +1,57 @@
+"""Normalizing flows: the pushforward of a distribution through a bijection."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from pushforward.bijections import Bijection
+from pushforward.distributions.base import Distribution, over_batch
+
+
+class Pushforward(Distribution):
+    """The law of `bijection.forward(z)` for `z` drawn from `base`: `log p(x) = log p_base(z) - log |det df/dz|`.
+
+    `sample_and_log_prob` runs the bijection forward only; `log_prob` inverts it.
+
+    Raises:
+        ValueError: base and bijection have different event shapes.
+
+    Example:
+        >>> flow = Pushforward(Normal.standard(2), Planar.init(jax.random.key(0), dim=2))
+        >>> x, log_prob = flow.sample_and_log_prob(jax.random.key(1), (1000,))
+    """
+
+    base: Distribution
+    bijection: Bijection
+
+    def __check_init__(self) -> None:
+        if self.base.shape != self.bijection.shape:
+            raise ValueError(f"base has event shape {self.base.shape}, bijection {self.bijection.shape}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.bijection.shape
+
+    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+        return over_batch(self.bijection.resolve().forward, shape, self.base.sample(key, shape))
+
+    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        batch = self.batch_shape(x)
+        z, log_det = over_batch(self.bijection.resolve().inverse_and_log_det, batch, x)
+        return self.base.log_prob(z) + log_det
+
+    def sample_and_log_prob(
+        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        z, log_prob = self.base.sample_and_log_prob(key, shape)
+        x, log_det = over_batch(self.bijection.resolve().forward_and_log_det, shape, z)
+        return x, log_prob - log_det
+
+    def sample_and_score(
+        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
+        """Samples, their log-densities, and the gradient of the log-density at each, without inverting anything."""
+        z, log_prob = self.base.sample_and_log_prob(key, shape)
+        score = jax.grad(lambda z: jnp.sum(self.base.log_prob(z)))(z)
+        x, log_det, score = over_batch(self.bijection.resolve().push_score, shape, z, score)
+        return x, log_prob - log_det, score

@@ -1,0 +1,46 @@
+"""Uniform distributions."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from pushforward.distributions.base import Distribution, over_batch
+
+
+class Uniform(Distribution):
+    """The uniform distribution on the box `low <= x <= high`; outside it the log-density is `-inf`.
+
+    Attributes:
+        low: shape `(D,)`; held fixed.
+        high: shape `(D,)`; held fixed.
+
+    Raises:
+        ValueError: the two have different shapes.
+    """
+
+    low: Float[Array, "... D"]
+    high: Float[Array, "... D"]
+
+    def __check_init__(self) -> None:
+        if self.low.shape != self.high.shape:
+            raise ValueError(f"low has shape {self.low.shape}, high {self.high.shape}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.low.shape[-1:]
+
+    def _box(self) -> tuple[Array, Array]:
+        return jax.lax.stop_gradient((self.low, self.high))
+
+    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+        low, high = self._box()
+        noise = jax.random.uniform(key, (*shape, *self.shape), low.dtype)
+        return over_batch(lambda noise: low + (high - low) * noise, shape, noise)
+
+    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        low, high = self._box()
+
+        def log_prob(x: Array) -> Array:
+            return jnp.where(jnp.all((x >= low) & (x <= high)), -jnp.sum(jnp.log(high - low)), -jnp.inf)
+
+        return over_batch(log_prob, self.batch_shape(x), x)

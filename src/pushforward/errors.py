@@ -1,0 +1,15 @@
+"""Errors that the command line answers with one line."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """Something the user asked for cannot be done; the message says what, in one line."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to add to a complaint about an unknown `name`: the nearest known one, or all of them."""
+    known = list(known)
+    matches = get_close_matches(name, known, n=1)
+    return f"; did you mean {matches[0]!r}?" if matches else f"; there are {', '.join(known)}"

@@ -1,0 +1,40 @@
+"""Unnormalised densities to fit a flow to."""
+
+from collections.abc import Callable
+
+from pushforward.errors import UserError, nearest
+from pushforward.quadrature import Box
+from pushforward.targets import energies, standard
+from pushforward.targets.base import Target
+from pushforward.targets.callables import from_callable, from_path
+
+TARGETS: dict[str, Callable[[int], Target]] = {
+    **{name: energies.factory(name) for name in energies.ENERGIES},
+    "rings": standard.rings,
+    "moons": standard.moons,
+    "gaussian-grid": standard.gaussian_grid,
+    "eight-gaussians": standard.eight_gaussians,
+    "banana": standard.banana,
+    "funnel": standard.funnel,
+    "correlated-gaussian": standard.correlated_gaussian,
+    "many-well": standard.many_well,
+    "student-t-mixture": standard.student_t_mixture,
+}
+
+
+def make(name: str, dim: int | None = None, *, log_z: float | None = None, box: Box | None = None) -> Target:
+    """The target called `name`: one of `TARGETS`, in 2 dimensions unless `dim` says more, or `module:function`.
+
+    Raises:
+        UserError: there is no such target, it does not exist in `dim` dimensions, or a function is not usable.
+    """
+    if ":" in name:
+        return from_path(name, dim, log_z=log_z, box=box)
+    if name not in TARGETS:
+        raise UserError(f"unknown target {name!r}{nearest(name, TARGETS)}; a function of yours is module:function")
+    if log_z is not None or box is not None:
+        raise UserError(f"{name} brings its own log Z and box; give them for module:function only")
+    return TARGETS[name](2 if dim is None else dim)
+
+
+__all__ = ["TARGETS", "Target", "from_callable", "from_path", "make"]

@@ -1,0 +1,86 @@
+"""A user's own function as a target, checked before anything is trained on it."""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from pushforward.errors import UserError
+from pushforward.quadrature import Box
+from pushforward.targets.base import Target
+
+
+def from_callable(
+    log_density: Callable[[Float[Array, " D"]], Float[Array, ""]],
+    dim: int,
+    *,
+    name: str | None = None,
+    log_z: float | None = None,
+    box: Box | None = None,
+) -> Target:
+    """The target of a function that takes one point `(D,)` and returns its unnormalised log density, a scalar.
+
+    The function must be written with `jax.numpy`. It is evaluated at 256 draws from N(0, I).
+
+    Raises:
+        UserError: it cannot be traced by JAX, does not return one real number, or is not finite at some draw.
+
+    Example:
+        >>> target = from_callable(lambda z: -jnp.sum(z**4), dim=3)
+    """
+    if name is None:
+        name = str(getattr(log_density, "__name__", "target"))
+    point = jax.ShapeDtypeStruct((dim,), jnp.result_type(float))
+    try:
+        result = jax.eval_shape(log_density, point)
+    except jax.errors.JAXTypeError as error:
+        raise UserError(f"{name} cannot be traced by JAX; write it with jax.numpy: {_first_line(error)}") from error
+    except Exception as error:
+        raise UserError(f"{name} failed on a point of shape ({dim},): {_first_line(error)}") from error
+    if not isinstance(result, jax.ShapeDtypeStruct):
+        raise UserError(f"{name} must return one array, a scalar; it returned a {type(result).__name__}")
+    if result.shape != () or not jnp.issubdtype(result.dtype, jnp.floating):
+        raise UserError(
+            f"{name} must return one real number for one point of shape ({dim},); "
+            f"it returned shape {result.shape}, dtype {result.dtype}"
+        )
+    draws = jax.random.normal(jax.random.key(0), (256, dim))
+    values = jax.vmap(log_density)(draws)
+    if not jnp.all(jnp.isfinite(values)):
+        index = int(jnp.argmin(jnp.isfinite(values)))
+        where = ", ".join(f"{coordinate:.4g}" for coordinate in draws[index].tolist())
+        raise UserError(
+            f"{name} is {float(values[index])} at z = ({where}), a draw from N(0, I); "
+            "it must be finite everywhere: keep its domain by a smooth wall, or transform it to R^D"
+        )
+    return Target(name, dim, log_density, log_z, box)
+
+
+def from_path(path: str, dim: int | None, *, log_z: float | None = None, box: Box | None = None) -> Target:
+    """The target of `module:function`, imported from the Python path or the current folder.
+
+    Raises:
+        UserError: the module or the function is not there, `dim` is missing, or `from_callable` refuses it.
+    """
+    module_name, _, attribute = path.partition(":")
+    if dim is None:
+        raise UserError(f"{path} needs its dimension: add --dim")
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:
+        raise UserError(f"cannot import {module_name!r}: {_first_line(error)}") from error
+    function = getattr(module, attribute, None)
+    if not callable(function):
+        raise UserError(f"module {module_name!r} has no function {attribute!r}")
+    return from_callable(function, dim, name=path, log_z=log_z, box=box)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,113 @@
+"""Checkpoints of training, written by Orbax: whole or not at all."""
+
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import TypeVar
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.sharding import Sharding
+
+from pushforward.errors import UserError
+
+T = TypeVar("T")
+
+
+class CheckpointError(UserError):
+    """A checkpoint cannot be written or read."""
+
+
+class Checkpoints:
+    """The checkpoints of one run, a folder each, named by the steps done.
+
+    The newest is kept, and those at the steps in `keep`. A checkpoint holds its arrays by their path in the pytree, so
+    that one of another model is told apart by name.
+
+    Args:
+        folder: made when the first checkpoint is written.
+        keep: steps at which a checkpoint is written and kept.
+        every_seconds: how much training may be lost at most.
+    """
+
+    def __init__(self, folder: Path, keep: Collection[int] = (), every_seconds: float = 10.0) -> None:
+        self.folder = folder.absolute()
+        self.keep = sorted(keep)
+        self.every_seconds = every_seconds
+        self._saved_at = time.monotonic()
+        kept = ocp.checkpoint_managers.preservation_policy
+        self._options = ocp.CheckpointManagerOptions(
+            preservation_policy=kept.AnyPreservationPolicy([kept.LatestN(1), kept.CustomSteps(self.keep)]),
+            enable_async_checkpointing=False,
+        )
+
+    def _manager(self) -> ocp.CheckpointManager:
+        return ocp.CheckpointManager(self.folder, options=self._options)
+
+    def steps(self) -> list[int]:
+        """Steps that have a whole checkpoint, ascending."""
+        if not self.folder.is_dir():
+            return []
+        with self._manager() as manager:
+            return sorted(manager.all_steps())
+
+    def next_kept(self, step: int) -> int | None:
+        """The next step after `step` that must have a checkpoint."""
+        return next((kept for kept in self.keep if kept > step), None)
+
+    def due(self, step: int) -> bool:
+        """Whether a checkpoint should be written now."""
+        return step in self.keep or time.monotonic() - self._saved_at > self.every_seconds
+
+    def save(self, step: int, state: object) -> None:
+        """Write `state`, a pytree of arrays.
+
+        Raises:
+            CheckpointError: it cannot be written; earlier checkpoints are untouched.
+        """
+        leaves = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree.leaves_with_path(state)}
+        try:
+            with self._manager() as manager:
+                manager.save(step, args=ocp.args.StandardSave(leaves), force=True)
+        except Exception as error:
+            raise CheckpointError(
+                f"cannot write the checkpoint of step {step}: {_reason(error)}; {self.describe()}"
+            ) from error
+        self._saved_at = time.monotonic()
+
+    def describe(self) -> str:
+        """Where the newest checkpoint is, for messages."""
+        steps = self.steps()
+        return f"the last good checkpoint is {self.folder / str(steps[-1])}" if steps else "there is no checkpoint"
+
+    def restore(self, step: int, template: T, sharding: Sharding | None = None) -> T:
+        """The pytree saved at `step`, in the structure of `template`; leaves that only the checkpoint has are left.
+
+        Raises:
+            CheckpointError: it cannot be read, or lacks a leaf of `template`, or has it in another shape.
+        """
+        try:
+            with self._manager() as manager:
+                leaves = manager.restore(step, args=ocp.args.StandardRestore())
+        except Exception as error:
+            raise CheckpointError(f"cannot read the checkpoint {self.folder / str(step)}: {_reason(error)}") from error
+
+        def restored(path: tuple[object, ...], leaf: jax.Array) -> jax.Array:
+            name = jax.tree_util.keystr(path)
+            saved = leaves.get(name)
+            if saved is None or saved.shape != leaf.shape or saved.dtype != leaf.dtype:
+                found = "is missing" if saved is None else f"has shape {saved.shape}, dtype {saved.dtype}"
+                raise CheckpointError(
+                    f"the checkpoint {self.folder / str(step)} is of another model: {name} {found}, "
+                    f"not shape {leaf.shape}, dtype {leaf.dtype}"
+                )
+            array: jax.Array = jax.device_put(saved, sharding)
+            return array
+
+        tree: T = jax.tree.map_with_path(restored, template)
+        return tree
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
