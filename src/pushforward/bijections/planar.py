@@ -5,9 +5,11 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
+
+Count = Int[Array, ""]
 
 
 class Planar(Bijection):
@@ -128,13 +130,13 @@ def solve_planar(r: Scalar, slope: Scalar) -> Scalar:
     target = jnp.abs(r)
     tolerance = 4 * jnp.finfo(target.dtype).eps
 
-    def newton(carry: tuple[Scalar, Scalar, Scalar]) -> tuple[Scalar, Scalar, Scalar]:
+    def newton(carry: tuple[Scalar, Scalar, Count]) -> tuple[Scalar, Scalar, Count]:
         t, _, count = carry
         a = jnp.tanh(t)
         change = (t + (slope - 1) * a - target) / (a**2 + (1 - a**2) * slope)
         return jnp.maximum(t - change, 0), jnp.abs(change), count + 1
 
-    def unfinished(carry: tuple[Scalar, Scalar, Scalar]) -> Array:
+    def unfinished(carry: tuple[Scalar, Scalar, Count]) -> Array:
         t, change, count = carry
         return (change > tolerance * (1 + t)) & (count < 100)
 

@@ -41,6 +41,7 @@ class Uniform(Distribution):
         low, high = self._box()
 
         def log_prob(x: Array) -> Array:
-            return jnp.where(jnp.all((x >= low) & (x <= high)), -jnp.sum(jnp.log(high - low)), -jnp.inf)
+            inside = jnp.all((x >= low) & (x <= high))
+            return jnp.where(inside, -jnp.sum(jnp.log(high - low)), -jnp.inf)
 
         return over_batch(log_prob, self.batch_shape(x), x)

@@ -1,7 +1,17 @@
 """Training: the compiled loop, the optimiser and checkpoints."""
 
 from pushforward.training.checkpoint import CheckpointError, Checkpoints
-from pushforward.training.fit import Diverged, Divergence, Fit, Interrupted, Record, ensemble, fit, member
+from pushforward.training.fit import (
+    Diverged,
+    Divergence,
+    Fit,
+    Interrupted,
+    Record,
+    ensemble,
+    fit,
+    member,
+    restore_models,
+)
 from pushforward.training.optimizer import adam
 
 __all__ = [
@@ -16,4 +26,5 @@ __all__ = [
     "ensemble",
     "fit",
     "member",
+    "restore_models",
 ]

@@ -82,10 +82,10 @@ class Checkpoints:
         return f"the last good checkpoint is {self.folder / str(steps[-1])}" if steps else "there is no checkpoint"
 
     def restore(self, step: int, template: T, sharding: Sharding | None = None) -> T:
-        """The pytree saved at `step`, in the structure of `template`; leaves that only the checkpoint has are left.
+        """The pytree saved at `step`, in the structure of `template`; what only the checkpoint has is left out.
 
         Raises:
-            CheckpointError: it cannot be read, or lacks a leaf of `template`, or has it in another shape.
+            CheckpointError: it cannot be read, or lacks an array of `template`, or has it in another shape.
         """
         try:
             with self._manager() as manager:

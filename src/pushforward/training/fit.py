@@ -18,6 +18,7 @@ from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from pushforward.errors import UserError
 from pushforward.training.checkpoint import Checkpoints
 
 M = TypeVar("M")
@@ -32,10 +33,18 @@ class State(NamedTuple):
     """What training is at: everything that a checkpoint holds. Each array has a leading axis, one entry a member."""
 
     parameters: PyTree
+    fixed: PyTree
     optimizer: PyTree
     loss_sum: Float[Array, " members"]
     diverged_at: Int[Array, " members"]
     diverged_leaf: Int[Array, " members"]
+
+
+class ModelArrays(NamedTuple):
+    """The part of a `State` that makes a model, under the same names."""
+
+    parameters: PyTree
+    fixed: PyTree
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ class Fit:
     steps_per_second: float | None
 
 
-class Diverged(ArithmeticError):
+class Diverged(UserError):
     """Every member met a non-finite loss or gradient; the message names the step and the leaf."""
 
 
@@ -101,6 +110,25 @@ def member(models: M, index: int) -> M:
     """One model of an ensemble."""
     model: M = jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, models)
     return model
+
+
+def restore_models(checkpoints: Checkpoints, step: int, models: M) -> M:
+    """The ensemble saved at `step`, in the structure of `models`.
+
+    Raises:
+        CheckpointError: it cannot be read, or is of another model.
+    """
+    parameters, fixed, static = _split(models)
+    saved = checkpoints.restore(step, ModelArrays(parameters, fixed))
+    restored: M = eqx.combine(saved.parameters, saved.fixed, static)
+    return restored
+
+
+def _split(models: PyTree) -> tuple[PyTree, PyTree, PyTree]:
+    """The trained arrays, the other arrays (masks, permutations), and the rest."""
+    parameters, rest = eqx.partition(models, eqx.is_inexact_array)
+    fixed, static = eqx.partition(rest, eqx.is_array)
+    return parameters, fixed, static
 
 
 def fit(
@@ -139,17 +167,17 @@ def fit(
         Diverged: every member diverged.
         Interrupted: SIGINT or SIGTERM arrived; the checkpoint is written first.
     """
-    trainable, fixed = eqx.partition(models, eqx.is_inexact_array)
-    leaves = jax.tree.leaves_with_path(trainable)
+    parameters, fixed, static = _split(models)
+    leaves = jax.tree.leaves_with_path(parameters)
     members = leaves[0][1].shape[0]
     names = [*(jax.tree_util.keystr(path) for path, _ in leaves), "loss"]
     mesh = _mesh(members)
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
-    run = _compiled_loop(fixed, loss, optimizer, jax.device_put(jax.random.split(key, members), sharding), mesh)
+    run = _compiled_loop(static, loss, optimizer, jax.device_put(jax.random.split(key, members), sharding), mesh)
     never = jnp.full(members, NEVER)
-    state = jax.device_put(
-        State(trainable, jax.vmap(optimizer.init)(trainable), jnp.zeros(members), never, never), sharding
-    )
+    state = State(parameters, fixed, jax.vmap(optimizer.init)(parameters), jnp.zeros(members), never, never)
+    # The loop gives its buffers away, so they must not be the caller's.
+    state = jax.device_put(state, sharding, may_alias=False)
     step = 0
     if checkpoints is not None and (saved := checkpoints.steps()):
         step = saved[-1]
@@ -186,9 +214,10 @@ def fit(
             if interrupted():
                 raise Interrupted(f"stopped after step {step} of {steps}")
 
-    parameters = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), state.parameters)
+    # The members leave the devices they were trained on.
+    parameters, fixed = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), (state.parameters, state.fixed))
     rate = (step - first_step) / seconds if seconds else None
-    return Fit(eqx.combine(parameters, fixed), records, _divergences(state, names), rate)
+    return Fit(eqx.combine(parameters, fixed, static), records, _divergences(state, names), rate)
 
 
 def _mesh(members: int) -> Mesh:
@@ -198,14 +227,13 @@ def _mesh(members: int) -> Mesh:
 
 
 def _compiled_loop(
-    fixed: PyTree, loss: Loss, optimizer: optax.GradientTransformation, keys: PRNGKeyArray, mesh: Mesh
+    static: PyTree, loss: Loss, optimizer: optax.GradientTransformation, keys: PRNGKeyArray, mesh: Mesh
 ) -> Callable[[State, int, int], State]:
     """`(state, step, length) -> state` after `length` more updates; one compilation serves every `length`."""
-    arrays, static = eqx.partition(fixed, eqx.is_array)
 
-    def update(state: State, arrays: PyTree, key: PRNGKeyArray, step: Int[Array, ""]) -> State:
+    def update(state: State, key: PRNGKeyArray, step: Int[Array, ""]) -> State:
         def value(parameters: PyTree) -> Float[Array, ""]:
-            return loss(eqx.combine(parameters, arrays, static), jax.random.fold_in(key, step), step)
+            return loss(eqx.combine(parameters, state.fixed, static), jax.random.fold_in(key, step), step)
 
         loss_value, gradients = jax.value_and_grad(value)(state.parameters)
         updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
@@ -222,27 +250,26 @@ def _compiled_loop(
         )
         return State(
             parameters,
+            state.fixed,
             optimizer_state,
             state.loss_sum + jnp.where(good, loss_value, 0),
             jnp.where(diverges, step, state.diverged_at),
             jnp.where(diverges, jnp.argmin(finite), state.diverged_leaf),
         )
 
-    def run(state: State, arrays: PyTree, keys: PRNGKeyArray, step: Int[Array, ""], length: Int[Array, ""]) -> State:
+    def run(state: State, keys: PRNGKeyArray, step: Int[Array, ""], length: Int[Array, ""]) -> State:
         def body(offset: Int[Array, ""], state: State) -> State:
-            return jax.vmap(update, in_axes=(0, 0, 0, None))(state, arrays, keys, step + offset)
+            return jax.vmap(update, in_axes=(0, 0, None))(state, keys, step + offset)
 
-        return lax.fori_loop(0, length, body, state)
+        result: State = lax.fori_loop(0, length, body, state)
+        return result
 
     split, whole = PartitionSpec(AXIS), PartitionSpec()
-    sharded = jax.shard_map(
-        run, mesh=mesh, in_specs=(split, split, split, whole, whole), out_specs=split, check_vma=False
-    )
+    sharded = jax.shard_map(run, mesh=mesh, in_specs=(split, split, whole, whole), out_specs=split, check_vma=False)
     compiled = jax.jit(sharded, donate_argnums=0)
-    arrays = jax.device_put(arrays, NamedSharding(mesh, split))
 
     def advance(state: State, step: int, length: int) -> State:
-        result: State = compiled(state, arrays, keys, step, length)
+        result: State = compiled(state, keys, step, length)
         return result
 
     return advance

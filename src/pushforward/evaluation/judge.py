@@ -1,0 +1,111 @@
+"""One judgement of a fitted flow: every number that says how good it is."""
+
+import math
+from dataclasses import asdict, dataclass, field, replace
+
+import equinox as eqx
+import jax
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from pushforward.distributions import Pushforward
+from pushforward.evaluation.grid import GridEstimate, grid_estimate
+from pushforward.evaluation.importance import ImportanceEstimate, importance_estimate, log_weights
+from pushforward.evaluation.psis import verdict
+from pushforward.targets import Target
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good a flow q is as an approximation of a target p; every number is in nats, and None where it is not known.
+
+    Attributes:
+        kl: `KL(q || p)` from samples of q, with the target's log Z: 0 is perfect.
+        kl_std_error: its standard error, and that of `free_energy`.
+        kl_estimate: the same with `log_z_estimate` for log Z.
+        free_energy: `E_q[log q - log density]`, the negative evidence lower bound.
+        reverse_kl_grid: `KL(q || p)` by quadrature, in 2-D.
+        forward_kl_grid: `KL(p || q)` by quadrature, in 2-D.
+        log_z: the target's log Z.
+        log_z_estimate: log Z by importance sampling from q.
+        log_z_std_error: its standard error.
+        log_z_grid: log Z by quadrature, in 2-D.
+        ess_fraction: effective sample size as a fraction of the samples.
+        k_hat: Pareto k-hat of the importance weights.
+        k_hat_verdict: what `k_hat` says, in words.
+        samples: draws from q behind the numbers.
+        warnings: why a number is missing or should not be trusted.
+    """
+
+    kl: float | None = None
+    kl_std_error: float | None = None
+    kl_estimate: float | None = None
+    free_energy: float | None = None
+    reverse_kl_grid: float | None = None
+    forward_kl_grid: float | None = None
+    log_z: float | None = None
+    log_z_estimate: float | None = None
+    log_z_std_error: float | None = None
+    log_z_grid: float | None = None
+    ess_fraction: float | None = None
+    k_hat: float | None = None
+    k_hat_verdict: str = ""
+    samples: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, object]:
+        """The fields by name, ready for JSON; a number that is not finite becomes None."""
+        values = asdict(self)
+        return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+
+
+def judge(flow: Pushforward, target: Target, key: PRNGKeyArray, samples: int = 2**17) -> Judgement:
+    """Judge `flow` by `samples` of its own draws and, in two dimensions, by quadrature on a grid.
+
+    Example:
+        >>> judge(flow, targets.make("u1"), jax.random.key(0)).kl
+    """
+    key_weights, key_grid = jax.random.split(key)
+    weights = np.asarray(eqx.filter_jit(log_weights)(flow, target.log_densities, key_weights, samples))
+    judgement = Judgement(log_z=target.log_z, samples=len(weights))
+    if target.dim == 2:
+        judgement = _judge_by_quadrature(judgement, grid_estimate(flow, target, key_grid))
+    try:
+        estimate = importance_estimate(weights)
+    except ValueError as error:
+        return replace(judgement, warnings=[*judgement.warnings, str(error)])
+    return _judge_by_importance(judgement, estimate)
+
+
+def _judge_by_quadrature(judgement: Judgement, grid: GridEstimate) -> Judgement:
+    warnings = list(judgement.warnings)
+    if grid.reverse_kl is None:
+        warnings.append(
+            f"the grid holds {grid.flow_mass:.1%} of the flow's mass and {grid.target_mass:.1%} of the target's: "
+            "no divergence by quadrature"
+        )
+    return replace(
+        judgement,
+        reverse_kl_grid=grid.reverse_kl,
+        forward_kl_grid=grid.forward_kl,
+        log_z_grid=grid.log_z,
+        warnings=warnings,
+    )
+
+
+def _judge_by_importance(judgement: Judgement, estimate: ImportanceEstimate) -> Judgement:
+    words = verdict(estimate.k_hat)
+    trusted = estimate.k_hat is not None and estimate.k_hat < 0.7
+    return replace(
+        judgement,
+        kl=None if judgement.log_z is None else estimate.free_energy + judgement.log_z,
+        kl_std_error=estimate.free_energy_std_error,
+        kl_estimate=estimate.free_energy + estimate.log_z,
+        free_energy=estimate.free_energy,
+        log_z_estimate=estimate.log_z,
+        log_z_std_error=estimate.log_z_std_error,
+        ess_fraction=estimate.ess_fraction,
+        k_hat=estimate.k_hat,
+        k_hat_verdict=words,
+        warnings=judgement.warnings if trusted else [*judgement.warnings, f"importance weights: {words}"],
+    )

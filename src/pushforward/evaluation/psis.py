@@ -1,0 +1,55 @@
+"""Pareto k-hat: how heavy the tail of the importance weights is."""
+
+import numpy as np
+from jaxtyping import Float
+
+
+def pareto_k(log_weights: Float[np.ndarray, " n"]) -> float | None:
+    """Shape of the generalised Pareto distribution fitted to the largest `min(n / 5, 3 sqrt(n))` weights.
+
+    Below 0.7 the importance-sampling estimates of their mean converge at a practical rate; from 1 on the mean of the
+    fitted tail does not exist. None where fewer than 5 distinct weights are in the tail; -inf where they are all equal.
+
+    The fit is that of Zhang & Stephens, 2009, "A new and efficient estimation method for the generalized Pareto
+    distribution", with the weak prior of Vehtari, Simpson, Gelman, Yao & Gabry, 2024, "Pareto smoothed importance
+    sampling", appendix C.
+
+    Args:
+        log_weights: log importance weights, up to a constant; `-inf` is a weight of 0.
+    """
+    ordered = np.sort(np.asarray(log_weights, np.float64))
+    if ordered[0] == ordered[-1]:
+        return -np.inf
+    tail_size = min(len(ordered) // 5, int(np.ceil(3 * np.sqrt(len(ordered)))))
+    cutoff = ordered[-tail_size - 1]
+    excesses = np.exp(ordered[-tail_size:] - ordered[-1]) - np.exp(cutoff - ordered[-1])
+    excesses = excesses[excesses > 0]
+    if len(excesses) < 5:
+        return None
+    k = _generalised_pareto_shape(excesses)
+    return (len(excesses) * k + 10 * 0.5) / (len(excesses) + 10)
+
+
+def _generalised_pareto_shape(excesses: Float[np.ndarray, " n"]) -> float:
+    n = len(excesses)
+    grid_size = 30 + int(np.sqrt(n))
+    quartile = excesses[int(n / 4 + 0.5) - 1]
+    theta = 1 / excesses[-1] + (1 - np.sqrt(grid_size / (np.arange(1, grid_size + 1) - 0.5))) / (3 * quartile)
+    k = np.log1p(-theta[:, None] * excesses[None]).mean(axis=1)
+    log_likelihood = n * (np.log(-theta / k) - k - 1)
+    weights = np.exp(log_likelihood - log_likelihood.max())
+    best_theta = float(np.sum(theta * weights) / np.sum(weights))
+    return float(np.log1p(-best_theta * excesses).mean())
+
+
+def verdict(k_hat: float | None) -> str:
+    """What a k-hat says about importance sampling, in words (thresholds of Vehtari et al., 2024)."""
+    if k_hat is None:
+        return "too few distinct weights to judge the tail"
+    if k_hat < 0.5:
+        return "good: the weights have a finite variance"
+    if k_hat < 0.7:
+        return "usable: the estimates converge, more slowly than their standard errors say"
+    if k_hat < 1:
+        return "bad: the estimates and their standard errors cannot be trusted"
+    return "very bad: the mean of the weights may not exist"

@@ -1,0 +1,1 @@
+"""Experiments: one typed configuration and one run function for each kind."""

@@ -1,0 +1,339 @@
+"""Pictures of a fitted flow and of how it was trained."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+from jaxtyping import Float, Int, PRNGKeyArray
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from pushforward.distributions import Pushforward
+from pushforward.quadrature import Box, Grid
+from pushforward.reports.style import Drawing, Style, oklab_to_rgb
+from pushforward.reports.surfaces import (
+    flow_density,
+    highest_density_level,
+    plot_box,
+    quantile_box,
+    sample,
+    target_density,
+    trajectory,
+)
+from pushforward.targets import Target
+
+GRID_SIZE = 200
+SATURATED_MASS = 0.02
+CONTOUR_MASSES = (0.99, 0.9, 0.5)
+MOST_PAIRED = 4
+MOST_PANELS = 8
+PANELS_A_ROW = 4
+
+
+def densities(target: Target, flow: Pushforward) -> Drawing | None:
+    """The target and the fitted density beside each other, on one colour scale; None unless D is 2.
+
+    The scale ends at the density above which 2% of the target's mass lies, so that one spike does not hide the rest.
+    """
+    if target.dim != 2:
+        return None
+    box = plot_box(target, flow)
+    grid = Grid(box, GRID_SIZE)
+    wanted, fitted = target_density(target, grid), flow_density(flow, grid)
+    top = colour_limit(wanted)
+
+    def draw(style: Style) -> Figure:
+        figure = Figure(figsize=(6.6, panel_height(box, 2.5) + 0.85), layout="constrained")
+        left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+        show_density(left, wanted, box, top, style)
+        image = show_density(right, fitted, box, top, style)
+        left.set(title=f"target: {target.name}", xlabel=coordinate(0), ylabel=coordinate(1))
+        right.set(title="fitted flow", xlabel=coordinate(0))
+        above = "max" if max(wanted.max(), np.nanmax(fitted)) > top else "neither"
+        bar = figure.colorbar(image, ax=[left, right], extend=above, shrink=0.9, pad=0.02, aspect=28)
+        bar.set_label("density", color=style.muted, size=10)
+        return figure
+
+    return Drawing(draw)
+
+
+def samples(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
+    """Samples of the flow against the target.
+
+    In 1-D a histogram and the target's density; in 2-D points over the regions of highest density that hold 50%, 90%
+    and 99% of the target; else each pair of the first four dimensions, with exact samples where there are any.
+    """
+    if target.dim == 1:
+        return _histogram(target, flow, key)
+    if target.dim == 2:
+        return _points_over_contours(target, flow, key)
+    return _pairs(target, flow, key)
+
+
+def loss_curve(
+    steps: Int[np.ndarray, " records"],
+    losses: Float[np.ndarray, "records members"],
+    best: int,
+    log_z: float | None,
+) -> Drawing:
+    """The free energy of every restart over training, with its lower bound `-log Z` where that is known.
+
+    A restart that diverged has NaN from there on. Huge values of the first steps are left outside the axis.
+    """
+
+    def draw(style: Style) -> Figure:
+        figure = Figure(figsize=(6.6, 3.6), layout="constrained")
+        axes = figure.subplots()
+        others = np.delete(losses, best, axis=1)
+        if others.shape[1]:
+            lines = axes.plot(steps, others, color=style.muted, alpha=0.45, linewidth=0.9)
+            lines[0].set_label("other restarts")
+        axes.plot(steps, losses[:, best], color=style.flow, linewidth=1.8, label="best restart")
+        if log_z is not None:
+            axes.axhline(-log_z, color=style.target, linewidth=1.4, linestyle="--", label=f"−log Z = {-log_z:.4g}")
+        axes.set(xlabel="step", ylabel="free energy / nats", xlim=(0, steps[-1]), ylim=_loss_limits(losses, log_z))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.grid(axis="y")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(loc="upper right")
+        return figure
+
+    return Drawing(draw)
+
+
+def layers(flow: Pushforward, key: PRNGKeyArray) -> Drawing | None:
+    """The base pushed layer by layer, at most eight panels; None unless D is 2.
+
+    Each point keeps the colour of its place in the base, so that one sees how space is folded.
+    """
+    if flow.shape != (2,):
+        return None
+    points = np.asarray(trajectory(flow, key, 5000), np.float64)
+    last = len(points) - 1
+    shown = np.unique(np.linspace(0, last, min(MOST_PANELS, last + 1)).round().astype(int))
+    box = quantile_box(points[shown].reshape(-1, 2), 0.002)
+    place = (points[0] - points[0].mean(axis=0)) / points[0].std(axis=0) / 2.5
+    place /= np.maximum(1, np.linalg.norm(place, axis=1, keepdims=True))
+
+    def draw(style: Style) -> Figure:
+        columns = min(PANELS_A_ROW, len(shown))
+        rows = -(-len(shown) // columns)
+        width = 6.6 if columns > 2 else 3.3 * columns
+        height = rows * (width / columns * panel_height(box, 1) + 0.3) + 0.35
+        figure = Figure(figsize=(width, height), layout="constrained")
+        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        colours = oklab_to_rgb(np.column_stack([np.full(len(place), style.lightness), 0.2 * place]))
+        for axes in panels.flat:
+            axes.set_visible(False)
+        for axes, index in zip(panels.flat, shown):
+            axes.set_visible(True)
+            axes.scatter(*points[index].T, c=colours, s=1.6, linewidths=0, rasterized=True)
+            axes.set(title="base" if index == 0 else f"layer {index}", xlim=box[0], ylim=box[1], aspect=_aspect(box))
+        for axes in panels[:, 0]:
+            axes.set_ylabel(coordinate(1))
+        for column in range(columns):
+            lowest = panels[(len(shown) - 1 - column) // columns, column]
+            lowest.set_xlabel(coordinate(0))
+            lowest.tick_params(labelbottom=True)
+        return figure
+
+    return Drawing(draw)
+
+
+@dataclass(frozen=True)
+class StudyFit:
+    """One fitted flow of a study.
+
+    Attributes:
+        family: heading of its columns.
+        length: layers K.
+        flow: the fit.
+        kl: KL(q || p) in nats, None where there is none.
+    """
+
+    family: str
+    length: int
+    flow: Pushforward
+    kl: float | None
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A target in 2-D and the flows fitted to it."""
+
+    target: Target
+    fits: list[StudyFit]
+
+
+def study_grid(rows: list[StudyRow]) -> Drawing:
+    """Targets down, flow families and lengths across, as in R&M 2015, Figure 3; the lowest KL of a row is in bold.
+
+    Every row has one colour scale, that of its target; a fit that a row lacks leaves its place empty.
+    """
+    columns = list(dict.fromkeys((fit.family, fit.length) for row in rows for fit in row.fits))
+    families = list(dict.fromkeys(family for family, _ in columns))
+    columns.sort(key=lambda column: families.index(column[0]))
+    boxes = [plot_box(row.target, row.fits[0].flow) for row in rows]
+    grids = [Grid(box, GRID_SIZE) for box in boxes]
+    wanted = [target_density(row.target, grid) for row, grid in zip(rows, grids)]
+    fitted = [
+        {(fit.family, fit.length): flow_density(fit.flow, grid) for fit in row.fits} for row, grid in zip(rows, grids)
+    ]
+
+    def draw(style: Style) -> Figure:
+        cell, gap, group, heading, left, below = 1.2, 0.06, 0.22, 0.62, 0.35, 0.3
+        starts = [left]
+        for before, column in zip([("", 0), *columns], columns):
+            starts.append(starts[-1] + cell + (gap if column[0] == before[0] else group))
+        width, height = starts[-1] + cell + 0.1, heading + len(rows) * (cell + below)
+        figure = Figure(figsize=(width, height))
+
+        def text(x: float, y: float, content: str, **kwargs: object) -> None:
+            figure.text(x / width, 1 - y / height, content, ha="center", va="center", **kwargs)
+
+        text(starts[0] + cell / 2, 0.45, "target", size=11)
+        for (_, length), start in zip(columns, starts[1:]):
+            text(start + cell / 2, 0.45, f"K = {length}", size=10, color=style.muted)
+        for family in families:
+            inside = [start for (name, _), start in zip(columns, starts[1:]) if name == family]
+            text((inside[0] + inside[-1] + cell) / 2, 0.2, family, size=12, weight="bold")
+        for index, (row, box) in enumerate(zip(rows, boxes)):
+            top = heading + index * (cell + below)
+            text(left / 2, top + cell / 2, row.target.name, size=11, rotation=90)
+            kls = {(fit.family, fit.length): fit.kl for fit in row.fits}
+            lowest = min((kl for kl in kls.values() if kl is not None), default=None)
+            for column, start in zip([None, *columns], starts):
+                density = wanted[index] if column is None else fitted[index].get(column)
+                if density is None:
+                    continue
+                axes = figure.add_axes((start / width, 1 - (top + cell) / height, cell / width, cell / height))
+                axes.set(xticks=[], yticks=[])
+                show_density(axes, density, box, colour_limit(wanted[index]), style)
+                if column is not None:
+                    kl = kls[column]
+                    weight = "bold" if kl is not None and kl == lowest else "normal"
+                    words = "KL —" if kl is None else f"KL {kl:.2g}" if kl < 0.095 else f"KL {kl:.2f}"
+                    text(start + cell / 2, top + cell + 0.12, words, size=9.5, weight=weight)
+        return figure
+
+    return Drawing(draw)
+
+
+def show_density(axes: Axes, density: Float[np.ndarray, "n1 n2"], box: Box, top: float, style: Style) -> AxesImage:
+    """The density as an image whose colours end at `top`."""
+    return axes.imshow(
+        density.T,
+        origin="lower",
+        extent=(*box[0], *box[1]),
+        cmap=style.density,
+        vmin=0,
+        vmax=top,
+        aspect=_aspect(box),
+        interpolation="bilinear",
+    )
+
+
+def colour_limit(density: Float[np.ndarray, "..."]) -> float:
+    """Where the colour scale of a target ends."""
+    return highest_density_level(density, SATURATED_MASS) or 1.0
+
+
+def coordinate(index: int) -> str:
+    """The name of a dimension, counted from 0."""
+    return "z" + str(index + 1).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+def panel_height(box: Box, width: float) -> float:
+    """Height of a panel of a width, for a box shown in its true proportions where these are moderate."""
+    (left, right), (bottom, top) = box
+    return width * (top - bottom) / (right - left) if _aspect(box) == "equal" else width
+
+
+def _aspect(box: Box) -> str:
+    (left, right), (bottom, top) = box
+    return "equal" if 1 / 3 <= (top - bottom) / (right - left) <= 3 else "auto"
+
+
+def _loss_limits(losses: Float[np.ndarray, "records members"], log_z: float | None) -> tuple[float, float]:
+    finite = losses[np.isfinite(losses)]
+    low = min(finite.min(), np.inf if log_z is None else -log_z)
+    high = min(finite.max(), low + 2 * (np.quantile(finite, 0.95) - low))
+    margin = 0.05 * (high - low) or 1.0
+    return float(low - margin), float(high + margin)
+
+
+def _histogram(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
+    points = np.asarray(sample(flow, key, 20_000))[:, 0]
+    grid = Grid(plot_box(target, flow), 1000)
+    density = target_density(target, grid)
+
+    def draw(style: Style) -> Figure:
+        figure = Figure(figsize=(6.6, 3.6), layout="constrained")
+        axes = figure.subplots()
+        (limits,) = grid.box
+        axes.hist(points, bins=100, range=limits, density=True, color=style.flow, alpha=0.6, label="fitted flow")
+        axes.plot(grid.axes[0], density, color=style.target, linewidth=1.8, label=f"target: {target.name}")
+        axes.set(xlabel=coordinate(0), ylabel="density", xlim=limits)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(loc="upper right")
+        return figure
+
+    return Drawing(draw)
+
+
+def _points_over_contours(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
+    box = plot_box(target, flow)
+    grid = Grid(box, GRID_SIZE)
+    density = target_density(target, grid)
+    levels = sorted({highest_density_level(density, mass) for mass in CONTOUR_MASSES} - {0.0})
+    points = np.asarray(sample(flow, key, 3000))
+
+    def draw(style: Style) -> Figure:
+        figure = Figure(figsize=(4.6, panel_height(box, 3.9) + 0.65), layout="constrained")
+        axes = figure.subplots()
+        axes.scatter(*points.T, color=style.flow, s=5, alpha=0.5, linewidths=0)
+        if levels:
+            axes.contour(*grid.axes, density.T, levels=levels, colors=style.target, linewidths=1.1)
+        axes.set(xlabel=coordinate(0), ylabel=coordinate(1), xlim=box[0], ylim=box[1], aspect=_aspect(box))
+        return figure
+
+    return Drawing(draw)
+
+
+def _pairs(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
+    shown = min(MOST_PAIRED, target.dim)
+    key_flow, key_target = jax.random.split(key)
+    points = np.asarray(sample(flow, key_flow, 3000), np.float64)[:, :shown]
+    exact = None
+    if target.sample is not None:
+        exact = np.asarray(target.sample(key_target, 3000), np.float64)[:, :shown]
+    box = quantile_box(points if exact is None else np.concatenate([points, exact]), 0.002)
+
+    def draw(style: Style) -> Figure:
+        figure = Figure(figsize=(6.6, 6.6), layout="constrained")
+        panels = figure.subplots(shown, shown, sharex="col")
+        for i, j in np.ndindex(shown, shown):
+            axes = panels[i, j]
+            if i == j:
+                axes.hist(points[:, i], bins=50, range=box[i], density=True, color=style.flow, alpha=0.6)
+                if exact is not None:
+                    axes.hist(exact[:, i], bins=50, range=box[i], density=True, color=style.target, histtype="step")
+                axes.set(yticks=[], xlim=box[i])
+            elif j < i or exact is not None:
+                cloud, colour = (points, style.flow) if exact is None or j < i else (exact, style.target)
+                axes.scatter(cloud[:, j], cloud[:, i], color=colour, s=3, alpha=0.4, linewidths=0)
+                axes.set(xlim=box[j], ylim=box[i])
+                axes.tick_params(labelleft=j == 0)
+            else:
+                axes.set_visible(False)
+            if i == shown - 1:
+                axes.set_xlabel(coordinate(j))
+            if j == 0 and i > 0:
+                axes.set_ylabel(coordinate(i))
+        figure.align_labels()
+        return figure
+
+    return Drawing(draw)
