@@ -49,7 +49,8 @@ def build_app(fit_defaults: FitConfig) -> tyro.extras.SubcommandApp:
         else:
             run = start_run(config, out, force)
         try:
-            run_fit(run)
+            if not run.finished:
+                run_fit(run)
         except KeyboardInterrupt as interruption:
             message = str(interruption) or "stopped"
             print(f"{message}; go on with: pushforward fit --resume {run.folder}", file=sys.stderr)

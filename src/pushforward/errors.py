@@ -11,5 +11,5 @@ class UserError(ValueError):
 def nearest(name: str, known: Iterable[str]) -> str:
     """What to add to a complaint about an unknown `name`: the nearest known one, or all of them."""
     known = list(known)
-    matches = get_close_matches(name, known, n=1)
+    matches = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {matches[0]!r}?" if matches else f"; there are {', '.join(known)}"

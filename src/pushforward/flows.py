@@ -54,7 +54,7 @@ def nice(
     *,
     base: Distribution | None = None,
     mixing: Literal["rotation", "permutation", "none"] = "rotation",
-    width: int = 32,
+    width: int = 16,
     depth: int = 2,
 ) -> Pushforward:
     """Additive coupling with alternating masks: volume preserving, both directions fast (Dinh et al. 2015; R&M 2015).

@@ -29,11 +29,11 @@ class MLP(eqx.Module):
         out_size: int,
         width: int,
         depth: int,
-        activation: Callable[[Array], Array] = jax.nn.silu,
+        activation: Callable[[Array], Array] = jnp.tanh,
     ) -> "MLP":
-        """A network of `depth` hidden layers of `width` units, with He's initialisation."""
+        """A network of `depth` hidden layers of `width` units, with LeCun's initialisation."""
         sizes = [in_size, *[width] * depth, out_size]
-        initialise = jax.nn.initializers.he_normal(in_axis=-1, out_axis=-2)
+        initialise = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
         weights = [initialise(k, (m, n)) for k, n, m in zip(jax.random.split(key, depth + 1), sizes, sizes[1:])]
         weights[-1] = jnp.zeros_like(weights[-1])
         return MLP(tuple(weights), tuple(jnp.zeros(size) for size in sizes[1:]), activation)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,10 +61,11 @@ class Grid:
     def kl(self, log_p: Float[np.ndarray, "..."], log_q: Float[np.ndarray, "..."]) -> float:
         """`KL(p || q)` in nats for log-densities on the grid."""
         mass = np.exp(log_p + self.log_weights)
-        return float(np.sum(np.where(mass > 0, mass * (log_p - np.where(mass > 0, log_q, 0)), 0)))
+        inside = mass > 0
+        return float(np.sum(mass[inside] * (log_p[inside] - log_q[inside])))
 
 
 def log_integral(log_density: Callable[[Array], Array], box: Box, size: int = 1000) -> float:
     """Log of the integral over `box` of the exponential of a vectorised log density."""
     grid = Grid(box, size)
-    return grid.log_integral(grid.evaluate(jax.jit(log_density)))
+    return grid.log_integral(grid.evaluate(eqx.filter_jit(log_density)))

@@ -21,7 +21,7 @@ class AdditiveCoupling(Bijection):
     translation: MLP
 
     @staticmethod
-    def init(key: PRNGKeyArray, mask: Bool[Array, " D"], width: int = 32, depth: int = 2) -> "AdditiveCoupling":
+    def init(key: PRNGKeyArray, mask: Bool[Array, " D"], width: int = 16, depth: int = 2) -> "AdditiveCoupling":
         """A layer whose network starts at zero, so that it starts as the identity."""
         (dim,) = mask.shape
         return AdditiveCoupling(mask, MLP.init(key, dim, dim, width, depth))

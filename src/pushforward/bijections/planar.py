@@ -125,7 +125,8 @@ def solve_planar(r: Scalar, slope: Scalar) -> Scalar:
     """The root `t` of `t + (slope - 1) tanh(t) = r`, with derivatives by the implicit function theorem.
 
     The left side is odd and increasing, and for `t >= 0` it is concave or convex throughout, so that Newton's method
-    from the bound below, which lies on the right side of the root, converges monotonically: no bracket is needed.
+    from one of the bounds below, which lie on the right side of the root, converges monotonically: no bracket is
+    needed, and the first step that goes back, by rounding, is the last.
     """
     target = jnp.abs(r)
     tolerance = 4 * jnp.finfo(target.dtype).eps
@@ -133,17 +134,25 @@ def solve_planar(r: Scalar, slope: Scalar) -> Scalar:
     def newton(carry: tuple[Scalar, Scalar, Count]) -> tuple[Scalar, Scalar, Count]:
         t, _, count = carry
         a = jnp.tanh(t)
-        change = (t + (slope - 1) * a - target) / (a**2 + (1 - a**2) * slope)
-        return jnp.maximum(t - change, 0), jnp.abs(change), count + 1
+        change = (_excess(t) + slope * a - target) / (a**2 + (1 - a**2) * slope)
+        return jnp.maximum(t - change, 0), jnp.where(slope > 1, -change, change), count + 1
 
     def unfinished(carry: tuple[Scalar, Scalar, Count]) -> Array:
-        t, change, count = carry
-        return (change > tolerance * (1 + t)) & (count < 100)
+        t, progress, count = carry
+        return (progress > tolerance * t) & (count < 100)
 
-    chord, tangent = target + 1 - slope, target / slope
-    start = jnp.where(slope > 1, jnp.maximum(chord, tangent), jnp.minimum(chord, tangent))
+    chord, tangent, cubic = target + 1 - slope, target / slope, jnp.cbrt(5 * target)
+    convex = jnp.minimum(jnp.minimum(chord, tangent), jnp.where(cubic < 1, cubic, jnp.inf))
+    start = jnp.where(slope > 1, jnp.maximum(chord, tangent), convex)
     t, _, _ = lax.while_loop(unfinished, newton, (start, jnp.full_like(start, jnp.inf), jnp.zeros((), int)))
     return jnp.copysign(t, r)
+
+
+def _excess(t: Scalar) -> Scalar:
+    """`t - tanh(t)` for `t >= 0`, by its series where the difference would cancel."""
+    squared = t**2
+    series = t * squared * (1 / 3 - squared * (2 / 15 - squared * (17 / 315 - squared * (62 / 2835))))
+    return jnp.where(t < 0.05, series, t - jnp.tanh(t))
 
 
 @solve_planar.defjvp

@@ -35,7 +35,11 @@ class Uniform(Distribution):
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
         low, high = self._box()
         noise = jax.random.uniform(key, (*shape, *self.shape), low.dtype)
-        return over_batch(lambda noise: low + (high - low) * noise, shape, noise)
+
+        def stretch(noise: Array) -> Array:
+            return low + (high - low) * noise
+
+        return over_batch(stretch, shape, noise)
 
     def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         low, high = self._box()

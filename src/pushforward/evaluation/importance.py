@@ -47,7 +47,8 @@ def log_weights(
         x, log_q = flow.sample_and_log_prob(key, (BATCH,))
         return log_density(x) - log_q
 
-    return jax.lax.map(batch, jax.random.split(key, -(-samples // BATCH))).reshape(-1)
+    batches: Float[Array, "batches batch"] = jax.lax.map(batch, jax.random.split(key, -(-samples // BATCH)))
+    return batches.reshape(-1)
 
 
 def importance_estimate(log_weights: Float[np.ndarray, " n"]) -> ImportanceEstimate:

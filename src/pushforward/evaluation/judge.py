@@ -71,10 +71,10 @@ def judge(flow: Pushforward, target: Target, key: PRNGKeyArray, samples: int = 2
     if target.dim == 2:
         judgement = _judge_by_quadrature(judgement, grid_estimate(flow, target, key_grid))
     try:
-        estimate = importance_estimate(weights)
+        judgement = _judge_by_importance(judgement, importance_estimate(weights))
     except ValueError as error:
-        return replace(judgement, warnings=[*judgement.warnings, str(error)])
-    return _judge_by_importance(judgement, estimate)
+        judgement = replace(judgement, warnings=[*judgement.warnings, str(error)])
+    return replace(judgement, warnings=[*judgement.warnings, *_contradictions(judgement)])
 
 
 def _judge_by_quadrature(judgement: Judgement, grid: GridEstimate) -> Judgement:
@@ -109,3 +109,18 @@ def _judge_by_importance(judgement: Judgement, estimate: ImportanceEstimate) -> 
         k_hat_verdict=words,
         warnings=judgement.warnings if trusted else [*judgement.warnings, f"importance weights: {words}"],
     )
+
+
+def _contradictions(judgement: Judgement) -> list[str]:
+    """What two routes to one number say of each other."""
+    found = []
+    kl, error = judgement.kl, judgement.kl_std_error
+    if kl is not None and error is not None and kl < -4 * error:
+        found.append("KL(q‖p) is negative beyond its error: the target's log Z is wrong")
+    log_z, estimate, error = judgement.log_z, judgement.log_z_estimate, judgement.log_z_std_error
+    if log_z is not None and estimate is not None and error is not None and abs(estimate - log_z) > 4 * error:
+        found.append("the estimate of log Z is over 4 standard errors off: the flow misses a part of the target")
+    reverse, forward = judgement.reverse_kl_grid, judgement.forward_kl_grid
+    if reverse is not None and forward is not None and forward > max(3 * reverse, 0.5):
+        found.append("KL(p‖q) is far above KL(q‖p): the flow misses a part of the target")
+    return found

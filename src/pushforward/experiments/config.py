@@ -45,7 +45,7 @@ class FitConfig:
     batch_size: int = 256
     """draws per update"""
 
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     """of Adam, at the start of the schedule"""
 
     schedule: Literal["cosine", "linear", "constant"] = "cosine"

@@ -87,6 +87,7 @@ def _free_energies(models: Pushforward, run: Run) -> Float[np.ndarray, " restart
         def free_energy(flow: Pushforward) -> Float[Array, ""]:
             return -jnp.mean(log_weights(flow, run.target.log_densities, _key(run.config, 2), SELECTION_SAMPLES))
 
-        return eqx.filter_vmap(free_energy)(models)
+        values: Float[Array, " restarts"] = eqx.filter_vmap(free_energy)(models)
+        return values
 
     return np.asarray(free_energies(models), np.float64)

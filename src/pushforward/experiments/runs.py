@@ -83,9 +83,12 @@ class Run:
         """The best restart along training: `(steps done, flow)`."""
         return [(step, self._flow_at(step)) for step in self.checkpoints.steps()]
 
+    @cached_property
+    def _template(self) -> Pushforward:
+        return make_ensemble(self.config, self.target.dim)
+
     def _flow_at(self, step: int) -> Pushforward:
-        flows = restore_models(self.checkpoints, step, make_ensemble(self.config, self.target.dim))
-        return member(flows, self.result["best_restart"])
+        return member(restore_models(self.checkpoints, step, self._template), self.result["best_restart"])
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write `result.json`, whole or not at all."""

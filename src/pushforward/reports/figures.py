@@ -1,19 +1,23 @@
 """Pictures of a fitted flow and of how it was trained."""
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import jax
 import numpy as np
 from jaxtyping import Float, Int, PRNGKeyArray
 from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from pushforward.distributions import Pushforward
 from pushforward.quadrature import Box, Grid
-from pushforward.reports.style import Drawing, Style, oklab_to_rgb
+from pushforward.reports.style import Drawing, Style, blend
 from pushforward.reports.surfaces import (
+    GRID_SIZE,
+    SAMPLES,
     flow_density,
     highest_density_level,
     plot_box,
@@ -22,11 +26,15 @@ from pushforward.reports.surfaces import (
     target_density,
     trajectory,
 )
+from pushforward.reports.text import DASH, MINUS, number
 from pushforward.targets import Target
 
-GRID_SIZE = 200
+CONTOUR_GRID_SIZE = 400
+SUBPIXELS = 3
+WIDTH = 6.0
 SATURATED_MASS = 0.02
 CONTOUR_MASSES = (0.99, 0.9, 0.5)
+TARGET_COLUMN = ("", 0)
 MOST_PAIRED = 4
 MOST_PANELS = 8
 PANELS_A_ROW = 4
@@ -41,18 +49,14 @@ def densities(target: Target, flow: Pushforward) -> Drawing | None:
         return None
     box = plot_box(target, flow)
     grid = Grid(box, GRID_SIZE)
-    wanted, fitted = target_density(target, grid), flow_density(flow, grid)
-    top = colour_limit(wanted)
+    wanted, fitted = target_density(target, grid), flow_density(flow, grid, SUBPIXELS)
 
     def draw(style: Style) -> Figure:
-        figure = Figure(figsize=(6.6, panel_height(box, 2.5) + 0.85), layout="constrained")
-        left, right = figure.subplots(1, 2, sharex=True, sharey=True)
-        show_density(left, wanted, box, top, style)
-        image = show_density(right, fitted, box, top, style)
-        left.set(title=f"target: {target.name}", xlabel=coordinate(0), ylabel=coordinate(1))
-        right.set(title="fitted flow", xlabel=coordinate(0))
-        above = "max" if max(wanted.max(), np.nanmax(fitted)) > top else "neither"
-        bar = figure.colorbar(image, ax=[left, right], extend=above, shrink=0.9, pad=0.02, aspect=28)
+        figure, image = density_pair(target.name, "fitted flow", wanted, fitted, box, style, margin=0.9)
+        edge = image.axes.get_position()
+        above = "max" if max(wanted.max(), np.nanmax(fitted)) > image.norm.vmax else "neither"
+        bar = figure.colorbar(image, cax=figure.add_axes((edge.x1 + 0.02, edge.y0, 0.018, edge.height)), extend=above)
+        bar.locator = MaxNLocator(4)
         bar.set_label("density", color=style.muted, size=10)
         return figure
 
@@ -84,21 +88,22 @@ def loss_curve(
     """
 
     def draw(style: Style) -> Figure:
-        figure = Figure(figsize=(6.6, 3.6), layout="constrained")
-        axes = figure.subplots()
+        figure, ((axes,),) = panel_grid(1, 1, WIDTH - 1.25, 2.7, left=0.9, right=0.35)
         others = np.delete(losses, best, axis=1)
         if others.shape[1]:
             lines = axes.plot(steps, others, color=style.muted, alpha=0.45, linewidth=0.9)
             lines[0].set_label("other restarts")
         axes.plot(steps, losses[:, best], color=style.flow, linewidth=1.8, label="best restart")
         if log_z is not None:
-            axes.axhline(-log_z, color=style.target, linewidth=1.4, linestyle="--", label=f"−log Z = {-log_z:.4g}")
+            axes.axhline(
+                -log_z, color=style.target, linewidth=1.4, linestyle="--", label=f"{MINUS}log Z = {number(-log_z)}"
+            )
         axes.set(xlabel="step", ylabel="free energy / nats", xlim=(0, steps[-1]), ylim=_loss_limits(losses, log_z))
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], integer=True))
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(axis="y")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="upper right")
+        legend_above(axes)
         return figure
 
     return Drawing(draw)
@@ -111,26 +116,27 @@ def layers(flow: Pushforward, key: PRNGKeyArray) -> Drawing | None:
     """
     if flow.shape != (2,):
         return None
-    points = np.asarray(trajectory(flow, key, 5000), np.float64)
+    points = np.asarray(trajectory(flow, key), np.float64)
     last = len(points) - 1
     shown = np.unique(np.linspace(0, last, min(MOST_PANELS, last + 1)).round().astype(int))
-    box = quantile_box(points[shown].reshape(-1, 2), 0.002)
-    place = (points[0] - points[0].mean(axis=0)) / points[0].std(axis=0) / 2.5
-    place /= np.maximum(1, np.linalg.norm(place, axis=1, keepdims=True))
+    low, high = np.transpose([quantile_box(panel) for panel in points[shown]], (2, 1, 0))
+    box = tuple((float(a.min()), float(b.max())) for a, b in zip(low, high))
+    place = (points[0] - points[0].mean(axis=0)) / points[0].std(axis=0)
+    hue = np.arctan2(place[:, 1], place[:, 0]) / (2 * np.pi) % 1
+    saturation = np.minimum(np.hypot(place[:, 0], place[:, 1]) / 2, 1)
 
     def draw(style: Style) -> Figure:
         columns = min(PANELS_A_ROW, len(shown))
         rows = -(-len(shown) // columns)
-        width = 6.6 if columns > 2 else 3.3 * columns
-        height = rows * (width / columns * panel_height(box, 1) + 0.3) + 0.35
-        figure = Figure(figsize=(width, height), layout="constrained")
-        panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        colours = oklab_to_rgb(np.column_stack([np.full(len(place), style.lightness), 0.2 * place]))
+        width = (WIDTH - 0.9 - 0.1 * (PANELS_A_ROW - 1)) / PANELS_A_ROW if columns == PANELS_A_ROW else 2.4
+        figure, panels = panel_grid(rows, columns, width, panel_height(box, width), share=True)
+        colours = hsv_to_rgb(np.column_stack([hue, saturation, np.full(len(hue), style.brightness)]))
         for axes in panels.flat:
             axes.set_visible(False)
         for axes, index in zip(panels.flat, shown):
             axes.set_visible(True)
-            axes.scatter(*points[index].T, c=colours, s=1.6, linewidths=0, rasterized=True)
+            axes.scatter(points[index, :, 0], points[index, :, 1], c=colours, s=1.6, linewidths=0, rasterized=True)
+            few_ticks(axes)
             axes.set(title="base" if index == 0 else f"layer {index}", xlim=box[0], ylim=box[1], aspect=_aspect(box))
         for axes in panels[:, 0]:
             axes.set_ylabel(coordinate(1))
@@ -180,18 +186,24 @@ def study_grid(rows: list[StudyRow]) -> Drawing:
     grids = [Grid(box, GRID_SIZE) for box in boxes]
     wanted = [target_density(row.target, grid) for row, grid in zip(rows, grids)]
     fitted = [
-        {(fit.family, fit.length): flow_density(fit.flow, grid) for fit in row.fits} for row, grid in zip(rows, grids)
+        {
+            TARGET_COLUMN: density,
+            **{(fit.family, fit.length): flow_density(fit.flow, grid, SUBPIXELS) for fit in row.fits},
+        }
+        for row, grid, density in zip(rows, grids, wanted)
     ]
 
     def draw(style: Style) -> Figure:
         cell, gap, group, heading, left, below = 1.2, 0.06, 0.22, 0.62, 0.35, 0.3
         starts = [left]
-        for before, column in zip([("", 0), *columns], columns):
+        for before, column in zip([TARGET_COLUMN, *columns], columns):
             starts.append(starts[-1] + cell + (gap if column[0] == before[0] else group))
-        width, height = starts[-1] + cell + 0.1, heading + len(rows) * (cell + below)
+        cell_heights = [panel_height(box, cell) for box in boxes]
+        tops = [heading + sum(cell_heights[:index]) + index * below for index in range(len(rows))]
+        width, height = starts[-1] + cell + 0.1, tops[-1] + cell_heights[-1] + below
         figure = Figure(figsize=(width, height))
 
-        def text(x: float, y: float, content: str, **kwargs: object) -> None:
+        def text(x: float, y: float, content: str, **kwargs: Any) -> None:
             figure.text(x / width, 1 - y / height, content, ha="center", va="center", **kwargs)
 
         text(starts[0] + cell / 2, 0.45, "target", size=11)
@@ -200,40 +212,116 @@ def study_grid(rows: list[StudyRow]) -> Drawing:
         for family in families:
             inside = [start for (name, _), start in zip(columns, starts[1:]) if name == family]
             text((inside[0] + inside[-1] + cell) / 2, 0.2, family, size=12, weight="bold")
-        for index, (row, box) in enumerate(zip(rows, boxes)):
-            top = heading + index * (cell + below)
-            text(left / 2, top + cell / 2, row.target.name, size=11, rotation=90)
+        for index, (row, box, top, cell_height) in enumerate(zip(rows, boxes, tops, cell_heights)):
+            name_size = min(11, 72 * cell_height / (0.65 * len(row.target.name)))
+            text(left / 2, top + cell_height / 2, row.target.name, size=name_size, rotation=90)
             kls = {(fit.family, fit.length): fit.kl for fit in row.fits}
             lowest = min((kl for kl in kls.values() if kl is not None), default=None)
-            for column, start in zip([None, *columns], starts):
-                density = wanted[index] if column is None else fitted[index].get(column)
+            for column, start in zip([TARGET_COLUMN, *columns], starts):
+                density = fitted[index].get(column)
                 if density is None:
                     continue
-                axes = figure.add_axes((start / width, 1 - (top + cell) / height, cell / width, cell / height))
+                axes = figure.add_axes(
+                    (start / width, 1 - (top + cell_height) / height, cell / width, cell_height / height)
+                )
                 axes.set(xticks=[], yticks=[])
                 show_density(axes, density, box, colour_limit(wanted[index]), style)
-                if column is not None:
+                if column != TARGET_COLUMN:
                     kl = kls[column]
                     weight = "bold" if kl is not None and kl == lowest else "normal"
-                    words = "KL —" if kl is None else f"KL {kl:.2g}" if kl < 0.095 else f"KL {kl:.2f}"
-                    text(start + cell / 2, top + cell + 0.12, words, size=9.5, weight=weight)
+                    words = f"KL {DASH}" if kl is None else f"KL {kl:.2g}" if kl < 0.095 else f"KL {kl:.2f}"
+                    text(start + cell / 2, top + cell_height + 0.12, words, size=9.5, weight=weight)
         return figure
 
     return Drawing(draw)
 
 
+def panel_grid(
+    rows: int,
+    columns: int,
+    width: float,
+    height: float,
+    *,
+    left: float = 0.7,
+    right: float = 0.15,
+    top: float = 0.4,
+    row_gap: float = 0.35,
+    share: bool = False,
+) -> tuple[Figure, np.ndarray]:
+    """A figure around a grid of panels of the given size, all in inches, and its axes, `(rows, columns)`.
+
+    Placed by hand: it takes Matplotlib's layout engine longer to find the margins than to draw the figure.
+    """
+    bottom, column_gap = 0.6, 0.1
+    figure_width = left + columns * width + (columns - 1) * column_gap + right
+    figure_height = bottom + rows * height + (rows - 1) * row_gap + top
+    figure = Figure(figsize=(figure_width, figure_height))
+    placed = {
+        "left": left / figure_width,
+        "right": 1 - right / figure_width,
+        "bottom": bottom / figure_height,
+        "top": 1 - top / figure_height,
+        "wspace": column_gap / width,
+        "hspace": row_gap / height,
+    }
+    return figure, figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False, gridspec_kw=placed)
+
+
+def few_ticks(axes: Axes) -> None:
+    """Ticks that do not run into those of the panel beside it."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(4, prune="both"))
+
+
+def legend_above(axes: Axes) -> None:
+    """A legend in one line above the axes, where it covers nothing."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, columnspacing=1.5)
+
+
+def density_pair(
+    target_name: str,
+    title: str,
+    wanted: Float[np.ndarray, "n1 n2"],
+    fitted: Float[np.ndarray, "n1 n2"],
+    box: Box,
+    style: Style,
+    margin: float = 0.15,
+) -> tuple[Figure, AxesImage]:
+    """A figure of the target and a fitted density on the target's colour scale, and the image of the latter.
+
+    `margin` is the space on the right in inches.
+    """
+    width = (WIDTH - 0.8 - margin) / 2
+    figure, ((left, right),) = panel_grid(1, 2, width, panel_height(box, width), right=margin, share=True)
+    top = colour_limit(wanted)
+    show_density(left, wanted, box, top, style)
+    image = show_density(right, fitted, box, top, style)
+    few_ticks(left)
+    left.set(
+        title=f"target: {target_name}" if len(target_name) < 20 else "target",
+        xlabel=coordinate(0),
+        ylabel=coordinate(1),
+    )
+    right.set(title=title, xlabel=coordinate(0))
+    return figure, image
+
+
 def show_density(axes: Axes, density: Float[np.ndarray, "n1 n2"], box: Box, top: float, style: Style) -> AxesImage:
     """The density as an image whose colours end at `top`."""
-    return axes.imshow(
+    (left, right), (bottom, top_edge) = box
+    across, up = ((high - low) / (size - 1) / 2 for (low, high), size in zip(box, density.shape))
+    image = axes.imshow(
         density.T,
         origin="lower",
-        extent=(*box[0], *box[1]),
+        extent=(left - across, right + across, bottom - up, top_edge + up),
         cmap=style.density,
         vmin=0,
         vmax=top,
         aspect=_aspect(box),
         interpolation="bilinear",
     )
+    axes.set(xlim=box[0], ylim=box[1])
+    return image
 
 
 def colour_limit(density: Float[np.ndarray, "..."]) -> float:
@@ -252,7 +340,7 @@ def panel_height(box: Box, width: float) -> float:
     return width * (top - bottom) / (right - left) if _aspect(box) == "equal" else width
 
 
-def _aspect(box: Box) -> str:
+def _aspect(box: Box) -> Literal["equal", "auto"]:
     (left, right), (bottom, top) = box
     return "equal" if 1 / 3 <= (top - bottom) / (right - left) <= 3 else "auto"
 
@@ -266,19 +354,18 @@ def _loss_limits(losses: Float[np.ndarray, "records members"], log_z: float | No
 
 
 def _histogram(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
-    points = np.asarray(sample(flow, key, 20_000))[:, 0]
+    points = sample(flow, key)[:, 0]
     grid = Grid(plot_box(target, flow), 1000)
     density = target_density(target, grid)
 
     def draw(style: Style) -> Figure:
-        figure = Figure(figsize=(6.6, 3.6), layout="constrained")
-        axes = figure.subplots()
+        figure, ((axes,),) = panel_grid(1, 1, WIDTH - 0.9, 2.7)
         (limits,) = grid.box
-        axes.hist(points, bins=100, range=limits, density=True, color=style.flow, alpha=0.6, label="fitted flow")
-        axes.plot(grid.axes[0], density, color=style.target, linewidth=1.8, label=f"target: {target.name}")
+        axes.hist(points, bins=60, range=limits, density=True, color=style.flow, alpha=0.6, label="fitted flow")
+        axes.plot(grid.axes[0], density, color=style.target, linewidth=1.8, label="target")
         axes.set(xlabel=coordinate(0), ylabel="density", xlim=limits)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(loc="upper right")
+        legend_above(axes)
         return figure
 
     return Drawing(draw)
@@ -286,17 +373,17 @@ def _histogram(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
 
 def _points_over_contours(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
     box = plot_box(target, flow)
-    grid = Grid(box, GRID_SIZE)
+    grid = Grid(box, CONTOUR_GRID_SIZE)
     density = target_density(target, grid)
     levels = sorted({highest_density_level(density, mass) for mass in CONTOUR_MASSES} - {0.0})
-    points = np.asarray(sample(flow, key, 3000))
+    points = sample(flow, key)
 
     def draw(style: Style) -> Figure:
-        figure = Figure(figsize=(4.6, panel_height(box, 3.9) + 0.65), layout="constrained")
-        axes = figure.subplots()
-        axes.scatter(*points.T, color=style.flow, s=5, alpha=0.5, linewidths=0)
+        figure, ((axes,),) = panel_grid(1, 1, 3.9, panel_height(box, 3.9), top=0.15)
         if levels:
-            axes.contour(*grid.axes, density.T, levels=levels, colors=style.target, linewidths=1.1)
+            shades = [blend(style.target, style.page, share) for share in (0.16, 0.32, 0.48)[-len(levels) :]]
+            axes.contourf(*grid.axes, density.T, levels=[*levels, np.inf], colors=shades)
+        axes.scatter(points[:, 0], points[:, 1], color=style.flow, s=2.5, alpha=0.6, linewidths=0)
         axes.set(xlabel=coordinate(0), ylabel=coordinate(1), xlim=box[0], ylim=box[1], aspect=_aspect(box))
         return figure
 
@@ -306,17 +393,16 @@ def _points_over_contours(target: Target, flow: Pushforward, key: PRNGKeyArray) 
 def _pairs(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
     shown = min(MOST_PAIRED, target.dim)
     key_flow, key_target = jax.random.split(key)
-    points = np.asarray(sample(flow, key_flow, 3000), np.float64)[:, :shown]
+    points = sample(flow, key_flow)[:, :shown]
     exact = None
     if target.sample is not None:
-        exact = np.asarray(target.sample(key_target, 3000), np.float64)[:, :shown]
-    box = quantile_box(points if exact is None else np.concatenate([points, exact]), 0.002)
+        exact = np.asarray(target.sample(key_target, SAMPLES), np.float64)[:, :shown]
+    box = quantile_box(points if exact is None else np.concatenate([points, exact]))
 
     def draw(style: Style) -> Figure:
-        figure = Figure(figsize=(6.6, 6.6), layout="constrained")
-        panels = figure.subplots(shown, shown, sharex="col")
-        for i, j in np.ndindex(shown, shown):
-            axes = panels[i, j]
+        size = (WIDTH - 0.9 - 0.1 * (shown - 1)) / shown
+        figure, panels = panel_grid(shown, shown, size, size, top=0.15, row_gap=0.1)
+        for (i, j), axes in np.ndenumerate(panels):
             if i == j:
                 axes.hist(points[:, i], bins=50, range=box[i], density=True, color=style.flow, alpha=0.6)
                 if exact is not None:

@@ -9,15 +9,12 @@ import jax
 import numpy as np
 
 from pushforward.distributions import Pushforward
-from pushforward.reports import figures
+from pushforward.reports import figures, summary
 from pushforward.reports.animation import density_animation
-from pushforward.reports.html import DASH, Picture, Table, number, render
+from pushforward.reports.html import Picture, render
 from pushforward.reports.style import DARK, LIGHT, Drawing
+from pushforward.reports.text import MINUS
 from pushforward.targets import Target
-
-BAD_K_HAT = 0.7
-
-Result = Mapping[str, Any]
 
 
 @runtime_checkable
@@ -27,23 +24,35 @@ class FitRun(Protocol):
     Attributes:
         folder: where the run is; the report is written into it.
         config: a dataclass.
-        result: `kl`, `kl_std_error`, `free_energy`, `free_energy_std_error`, `reverse_kl_grid`, `forward_kl_grid`,
-            `log_z`, `log_z_estimate`, `log_z_std_error`, `ess_fraction`, `k_hat`, `k_hat_verdict`, `seconds`,
-            `steps_per_second`, `restarts` (the KL of each), `best_restart`, `divergences` (of each: None, or `step`
-            and `leaf`), `environment`, `command`; numbers in nats, None where there is none.
+        result: the fields of a `Judgement`, and `restarts` (the KL of each), `best_restart`, `divergences` (of each:
+            None, or `step` and `leaf`), `seconds`, `steps_per_second`, `environment`, `command`; None where there is
+            no number.
         metrics: records of training, each `step`, `loss` (one a restart, None once it has diverged) and `seconds`.
         target: what was fitted.
         flow: the best restart.
         snapshots: the best restart at several steps, ascending.
     """
 
-    folder: Path
-    config: Any
-    result: Result
-    metrics: Sequence[Mapping[str, Any]]
-    target: Target
-    flow: Pushforward
-    snapshots: Sequence[tuple[int, Pushforward]]
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def config(self) -> Any: ...
+
+    @property
+    def result(self) -> Mapping[str, Any]: ...
+
+    @property
+    def metrics(self) -> Sequence[Mapping[str, Any]]: ...
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def flow(self) -> Pushforward: ...
+
+    @property
+    def snapshots(self) -> Sequence[tuple[int, Pushforward]]: ...
 
 
 def write_report(run: FitRun) -> Path:
@@ -59,7 +68,7 @@ def write_report(run: FitRun) -> Path:
         light = drawing.png(LIGHT)
         (folder / f"{name}.png").write_bytes(light)
         pictures.append(Picture(heading, caption, light, drawing.png(DARK)))
-    if run.target.dim == 2 and run.snapshots:
+    if run.target.dim == 2 and len(run.snapshots) > 1:
         path = folder / "training.gif"
         density_animation(run.target, list(run.snapshots), path)
         caption = "The fitted density of the best restart while it was trained, on the colour scale of the densities."
@@ -68,14 +77,14 @@ def write_report(run: FitRun) -> Path:
     report.write_text(
         render(
             f"A flow fitted to {run.target.name}",
-            verdict=_verdict(run.target, run.result),
-            results=_results(run.result),
-            warnings=_warnings(run.result),
+            verdict=summary.verdict(run.target, run.result),
+            results=summary.results(run.target, run.result),
+            warnings=summary.warnings(run.result),
             pictures=pictures,
-            restarts=_restarts(run.result),
-            configuration=Table([], [[key, value] for key, value in _flattened(asdict(run.config))]),
+            restarts=summary.restarts(run.result),
+            configuration=summary.configuration(asdict(run.config)),
             command=run.result["command"],
-            environment=_environment(run.result),
+            environment=summary.environment(run.result),
         ),
         encoding="utf-8",
     )
@@ -85,13 +94,14 @@ def write_report(run: FitRun) -> Path:
 def _drawings(run: FitRun) -> list[tuple[str, str, str, Drawing]]:
     key_samples, key_layers = jax.random.split(jax.random.key(0))
     target, flow = run.target, run.flow
-    losses = np.array([record["loss"] for record in run.metrics], float)
-    steps = np.array([record["step"] for record in run.metrics], int)
+    metrics = run.metrics
+    losses = np.array([record["loss"] for record in metrics], float)
+    steps = np.array([record["step"] for record in metrics], int)
     drawings = [
         (
             "densities",
             "Target and fit",
-            "Both densities on one colour scale, which ends where 2% of the target's mass is denser.",
+            "Both densities on one colour scale; its end is the density that 2% of the target's mass exceeds.",
             figures.densities(target, flow),
         ),
         ("samples", "Samples", _samples_caption(target), figures.samples(target, flow, key_samples)),
@@ -99,7 +109,7 @@ def _drawings(run: FitRun) -> list[tuple[str, str, str, Drawing]]:
             "loss",
             "Free energy",
             "Mean over the steps between two records, for every restart"
-            + ("" if target.log_z is None else "; −log Z is its lower bound, reached by a perfect fit")
+            + ("" if target.log_z is None else f"; {MINUS}log Z is its lower bound, reached by a perfect fit")
             + ". Very large first values may lie outside the axis.",
             figures.loss_curve(steps, losses, run.result["best_restart"], target.log_z) if len(steps) else None,
         ),
@@ -117,128 +127,8 @@ def _samples_caption(target: Target) -> str:
     if target.dim == 1:
         return "A histogram of samples of the flow, and the density of the target."
     if target.dim == 2:
-        return "Samples of the flow. The lines enclose the regions that hold 50%, 90% and 99% of the target."
+        return "Samples of the flow. The shades hold 50%, 90% and 99% of the target, where it is densest."
     which = "The first four dimensions in pairs" if target.dim > figures.MOST_PAIRED else "The dimensions in pairs"
     if target.sample is None:
         return f"{which}: samples of the flow."
     return f"{which}: samples of the flow below the diagonal (blue), exact samples of the target above it (orange)."
-
-
-def _verdict(target: Target, result: Result) -> list[str]:
-    sentences = []
-    kl = result["kl"]
-    shown = number(kl, result["kl_std_error"])
-    if shown is None:
-        sentences.append(f"How far the flow is from {target.name} in nats cannot be said: {_reason('kl', result)}.")
-    else:
-        closeness = next((words for limit, words in CLOSENESS if kl < limit), "far from")
-        sentences.append(f"The flow is {closeness} {target.name}: KL(q‖p) is {shown} nats, where 0 is perfect.")
-    k_hat, ess = number(result["k_hat"]), number(_percent(result["ess_fraction"]))
-    if k_hat is not None and ess is not None:
-        sentences.append(
-            f"As a proposal for importance sampling: {result['k_hat_verdict']} (k̂ = {k_hat}), "
-            f"with an effective sample size of {ess}% of the draws."
-        )
-    return sentences
-
-
-CLOSENESS = [(0.01, "all but equal to"), (0.1, "close to"), (0.5, "a rough fit to")]
-
-
-def _results(result: Result) -> Table:
-    rows = [
-        _row(result, "KL(q‖p) from samples", "kl", "nats", "what the fit q falls short of the target p; 0 is perfect"),
-        _row(result, "KL(q‖p) by quadrature", "reverse_kl_grid", "nats", "the same without sampling noise"),
-        _row(
-            result, "KL(p‖q) by quadrature", "forward_kl_grid", "nats", "large where the flow misses mass of the target"
-        ),
-        _row(result, "Free energy", "free_energy", "nats", "what training minimised: KL(q‖p) − log Z"),
-        _row(result, "log Z, known", "log_z", "nats", "the normaliser of the target"),
-        _row(result, "log Z, estimated", "log_z_estimate", "nats", "by importance sampling from the flow"),
-        _row(result, "Effective sample size", "ess_fraction", "%", "of the draws, when they are weighted by p/q"),
-        _row(result, "Pareto k̂", "k_hat", "", f"tail of the weights: {result['k_hat_verdict']}"),
-    ]
-    return Table(["measure", "value", "what it means"], rows)
-
-
-def _row(result: Result, name: str, key: str, unit: str, meaning: str) -> list[str]:
-    value = _percent(result[key]) if unit == "%" else result[key]
-    shown = number(value, result.get(STD_ERRORS.get(key, "")))
-    return [name, DASH, _reason(key, result)] if shown is None else [name, f"{shown} {unit}".strip(), meaning]
-
-
-STD_ERRORS = {"kl": "kl_std_error", "free_energy": "free_energy_std_error", "log_z_estimate": "log_z_std_error"}
-
-
-def _reason(key: str, result: Result) -> str:
-    if result[key] is not None:
-        return f"it came out as {result[key]}, which is no finite number"
-    if key in ("kl", "reverse_kl_grid", "forward_kl_grid") and result["log_z"] is None:
-        return "log Z of the target is not known"
-    return {
-        "reverse_kl_grid": "needs a target in 2 dimensions with a box",
-        "forward_kl_grid": "needs a target in 2 dimensions with a box",
-        "log_z": "not known for this target",
-    }.get(key, "not measured")
-
-
-def _warnings(result: Result) -> list[str]:
-    warnings = []
-    diverged = [(index, where) for index, where in enumerate(result["divergences"]) if where is not None]
-    if diverged:
-        places = ", ".join(f"restart {index} at step {where['step']:,} in {where['leaf']}" for index, where in diverged)
-        warnings.append(f"{len(diverged)} of {len(result['divergences'])} restarts diverged: {places}.")
-    k_hat = result["k_hat"]
-    if k_hat is not None and not k_hat <= BAD_K_HAT:
-        shown = number(k_hat)
-        warnings.append(
-            f"Pareto k̂ is {'not finite' if shown is None else shown}, above {BAD_K_HAT}: the estimate of log Z, the "
-            "effective sample size and their errors are not to be trusted."
-        )
-    kl, std_error = result["kl"], result["kl_std_error"]
-    if kl is not None and std_error is not None and kl < -4 * std_error:
-        warnings.append("KL(q‖p) is negative beyond its error: the log Z given for the target is wrong.")
-    reverse, forward = result["reverse_kl_grid"], result["forward_kl_grid"]
-    if reverse is not None and forward is not None and forward > max(3 * reverse, 0.5):
-        warnings.append(
-            "KL(p‖q) is far above KL(q‖p): the flow misses a part of the target, where it draws no samples."
-        )
-    return warnings
-
-
-def _restarts(result: Result) -> Table:
-    best = result["best_restart"]
-    rows = []
-    for index, (kl, divergence) in enumerate(zip(result["restarts"], result["divergences"])):
-        shown = number(kl)
-        if divergence is not None:
-            note = f"diverged at step {divergence['step']:,}, first not finite in {divergence['leaf']}"
-        elif shown is None:
-            note = "log Z of the target is not known" if result["log_z"] is None else "not measured"
-        else:
-            note = ""
-        note = "; ".join(filter(None, ["best, shown above" if index == best else "", note]))
-        rows.append([str(index), DASH if shown is None else shown, note])
-    return Table(["restart", "KL(q‖p) / nats", ""], rows, emphasised=best)
-
-
-def _environment(result: Result) -> Table:
-    rows = [[key, value] for key, value in result["environment"].items()]
-    seconds, rate = number(result["seconds"]), number(result["steps_per_second"])
-    rows.append(["training time", f"{DASH} not measured" if seconds is None else f"{seconds} s"])
-    rows.append(["steps per second, all restarts", f"{DASH} no step was left to do" if rate is None else rate])
-    return Table([], rows)
-
-
-def _percent(fraction: float | None) -> float | None:
-    return None if fraction is None else 100 * fraction
-
-
-def _flattened(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows = []
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            rows.extend(_flattened(value, f"{prefix}{key}."))
-        else:
-            rows.append((f"{prefix}{key}", DASH if value is None else str(value)))
-    return rows

@@ -2,15 +2,12 @@
 
 import base64
 import io
-import math
 from dataclasses import dataclass
 
 import jinja2
 from PIL import Image
 
 from pushforward.reports.style import DARK, LIGHT
-
-DASH = "—"
 
 
 @dataclass(frozen=True)
@@ -87,20 +84,6 @@ def render(
         light=LIGHT,
         dark=DARK,
     )
-
-
-def number(value: float | None, std_error: float | None = None) -> str | None:
-    """A number as text, with its standard error to two digits; None where there is no finite number.
-
-    >>> number(1.23456, 0.0123)
-    '1.235 ± 0.012'
-    """
-    if value is None or not math.isfinite(value):
-        return None
-    if std_error is None or not math.isfinite(std_error):
-        return f"{value:.4g}".replace("-", "−")
-    decimals = min(6, max(0, 1 - math.floor(math.log10(std_error)))) if std_error > 0 else 4
-    return f"{value:.{decimals}f} ± {std_error:.{decimals}f}".replace("-", "−")
 
 
 def _data_uri(data: bytes) -> str:

@@ -12,41 +12,62 @@ from pushforward.distributions import Pushforward
 from pushforward.quadrature import Box, Grid
 from pushforward.targets import Target
 
+GRID_SIZE = 160
+SAMPLES = 5000
+TAIL = 0.002
 LARGEST_LOG = 300.0
 
 
 def plot_box(target: Target, flow: Pushforward) -> Box:
-    """The box of the target, or one around all but the outermost 0.4% of the flow's samples in each dimension."""
-    if target.box is not None:
-        return target.box
-    return quantile_box(np.asarray(sample(flow, jax.random.key(0), 10_000)), 0.002)
+    """Where to look in 1-D or 2-D: the box of the target, or around its mass where that fills less than a third of it.
+
+    A target without a box is looked at where the samples of the flow are.
+    """
+    if target.box is None:
+        return quantile_box(sample(flow, jax.random.key(0)))
+    grid = Grid(target.box, GRID_SIZE)
+    density = target_density(target, grid)
+    edges = []
+    for axis, line in enumerate(grid.axes):
+        marginal = density.sum(axis=tuple(set(range(density.ndim)) - {axis}))
+        cumulative = (np.cumsum(marginal) - marginal / 2) / (marginal.sum() or 1.0)
+        edges.append(np.interp([TAIL, 1 - TAIL], cumulative, line))
+    narrow = _with_margin(*np.transpose(edges))
+    filled = [(b - a) / (high - low) for (a, b), (low, high) in zip(narrow, target.box)]
+    return narrow if np.prod(filled) < 1 / 3 else target.box
 
 
-def quantile_box(points: Float[np.ndarray, "n D"], tail: float) -> Box:
-    """A box around the points but for a share `tail` at either end of each dimension, with a margin of 10%."""
+def quantile_box(points: Float[np.ndarray, "n D"]) -> Box:
+    """A box around the finite ones of the points but for the outermost 0.4% in each dimension."""
     points = points[np.all(np.isfinite(points), axis=-1)]
-    low, high = np.quantile(points, [tail, 1 - tail], axis=0)
+    return _with_margin(*np.quantile(points, [TAIL, 1 - TAIL], axis=0))
+
+
+def _with_margin(low: Float[np.ndarray, " D"], high: Float[np.ndarray, " D"]) -> Box:
     margin = np.where(high > low, 0.1 * (high - low), 0.5)
     return tuple((float(a), float(b)) for a, b in zip(low - margin, high + margin))
 
 
 def target_density(target: Target, grid: Grid) -> Float[np.ndarray, "..."]:
     """Density of the target on the grid; where log Z is not known, normalised over the box of the grid."""
-    log_density = np.asarray(_log_density(target, _points(grid)), np.float64)
+    points = jnp.asarray(grid.points, jnp.result_type(float))
+    log_density = np.asarray(_log_density(target, points), np.float64)
     log_z = grid.log_integral(log_density) if target.log_z is None else target.log_z
     return _exp(log_density - log_z)
 
 
-def flow_density(flow: Pushforward, grid: Grid) -> Float[np.ndarray, "..."]:
-    """Density of the flow on the grid."""
-    return _exp(np.asarray(_log_prob(flow, _points(grid)), np.float64))
+def flow_density(flow: Pushforward, grid: Grid, subpixels: int = 1) -> Float[np.ndarray, "..."]:
+    """Density of the flow on the grid, each value a mean over `subpixels` points along each dimension of its cell.
 
-
-def flow_densities(flows: list[Pushforward], grid: Grid) -> Float[np.ndarray, "flows ..."]:
-    """Density of each of several flows of one structure on the grid."""
-    arrays, static = zip(*(eqx.partition(flow, eqx.is_array) for flow in flows))
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *arrays)
-    return _exp(np.asarray(_log_probs(stacked, static[0], _points(grid)), np.float64))
+    More than one keep a filament that is thinner than the cells from being drawn as dots.
+    """
+    shares = (np.arange(subpixels) + 0.5) / subpixels - 0.5
+    offsets = np.meshgrid(*(shares * (axis[1] - axis[0]) for axis in grid.axes))
+    shifted = [grid.points + offset for offset in np.stack(offsets, axis=-1).reshape(-1, len(grid.box))]
+    dtype = jnp.result_type(float)
+    densities = [_exp(np.asarray(_log_prob(flow, jnp.asarray(points, dtype)), np.float64)) for points in shifted]
+    mean: np.ndarray = np.mean(densities, axis=0)
+    return mean
 
 
 def highest_density_level(density: Float[np.ndarray, "..."], mass: float) -> float:
@@ -56,16 +77,15 @@ def highest_density_level(density: Float[np.ndarray, "..."], mass: float) -> flo
     return float(falling[min(np.searchsorted(cumulative, mass * cumulative[-1]), falling.size - 1)])
 
 
-@eqx.filter_jit
-def sample(flow: Pushforward, key: PRNGKeyArray, count: int) -> Float[Array, "n D"]:
-    """Samples of the flow, compiled."""
-    return flow.sample(key, (count,))
+def sample(flow: Pushforward, key: PRNGKeyArray) -> Float[np.ndarray, "n D"]:
+    """5,000 samples of the flow: where `trajectory` ends."""
+    return np.asarray(trajectory(flow, key)[-1], np.float64)
 
 
 @eqx.filter_jit
-def trajectory(flow: Pushforward, key: PRNGKeyArray, count: int) -> Float[Array, "steps n D"]:
-    """Samples of the base and where they are after each layer of a stack; another bijection counts as one layer."""
-    start = flow.base.sample(key, (count,))
+def trajectory(flow: Pushforward, key: PRNGKeyArray) -> Float[Array, "steps n D"]:
+    """5,000 samples of the base and where each layer of a stack moves them; another bijection counts as one layer."""
+    start = flow.base.sample(key, (SAMPLES,))
     bijection = flow.bijection.resolve()
     if not isinstance(bijection, Stack):
         return jnp.stack([start, jax.vmap(bijection.forward)(start)])
@@ -89,14 +109,6 @@ def _log_prob(flow: Pushforward, points: Float[Array, "... D"]) -> Float[Array, 
     return flow.log_prob(points)
 
 
-@eqx.filter_jit
-def _log_probs(arrays: Pushforward, static: Pushforward, points: Float[Array, "... D"]) -> Float[Array, "flows ..."]:
-    return lax.map(lambda leaves: eqx.combine(leaves, static).log_prob(points), arrays)
-
-
-def _points(grid: Grid) -> Float[Array, "..."]:
-    return jnp.asarray(grid.points, jnp.result_type(float))
-
-
 def _exp(log_density: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    return np.exp(np.minimum(log_density, LARGEST_LOG))
+    density: np.ndarray = np.exp(np.minimum(log_density, LARGEST_LOG))
+    return density

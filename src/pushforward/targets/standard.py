@@ -158,10 +158,13 @@ def _mixture(name: str, centres: np.ndarray, scale: float, box: Box) -> Target:
     count, dim = centres.shape
     mixture = NormalMixture(jnp.zeros(count), jnp.asarray(centres), jnp.full((count, dim), math.log(scale)))
 
+    def log_density(z: Float[Array, " D"]) -> Float[Array, ""]:
+        return mixture.log_prob(z)
+
     def sample(key: PRNGKeyArray, n: int) -> Float[Array, "n D"]:
         return mixture.sample(key, (n,))
 
-    return Target(name, dim, mixture.log_prob, 0.0, box, sample)
+    return Target(name, dim, log_density, 0.0, box, sample)
 
 
 def _square(half: float) -> Box:

@@ -16,7 +16,7 @@ import numpy as np
 import optax
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
 from pushforward.errors import UserError
 from pushforward.training.checkpoint import Checkpoints
@@ -227,7 +227,7 @@ def _mesh(members: int) -> Mesh:
 
 
 def _compiled_loop(
-    static: PyTree, loss: Loss, optimizer: optax.GradientTransformation, keys: PRNGKeyArray, mesh: Mesh
+    static: PyTree, loss: Loss, optimizer: optax.GradientTransformation, keys: Key[Array, " members"], mesh: Mesh
 ) -> Callable[[State, int, int], State]:
     """`(state, step, length) -> state` after `length` more updates; one compilation serves every `length`."""
 
@@ -257,7 +257,7 @@ def _compiled_loop(
             jnp.where(diverges, jnp.argmin(finite), state.diverged_leaf),
         )
 
-    def run(state: State, keys: PRNGKeyArray, step: Int[Array, ""], length: Int[Array, ""]) -> State:
+    def run(state: State, keys: Key[Array, " _"], step: Int[Array, ""], length: Int[Array, ""]) -> State:
         def body(offset: Int[Array, ""], state: State) -> State:
             return jax.vmap(update, in_axes=(0, 0, None))(state, keys, step + offset)
 

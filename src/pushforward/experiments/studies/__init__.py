@@ -6,6 +6,8 @@ from pushforward.errors import UserError, nearest
 from pushforward.experiments.config import StudyConfig
 from pushforward.experiments.studies.rezende_mohamed_figure_3 import Study, run_energies
 
+__all__ = ["STUDIES", "Study", "run_study"]
+
 STUDIES: dict[str, Callable[[StudyConfig], Study]] = {"rezende-mohamed-figure-3": run_energies}
 
 

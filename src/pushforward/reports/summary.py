@@ -1,0 +1,122 @@
+"""The words and tables of the report of a fit."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pushforward.reports.html import Table
+from pushforward.reports.text import DASH, MINUS, number
+from pushforward.targets import Target
+
+Result = Mapping[str, Any]
+
+CLOSENESS = ((0.01, "all but equal to"), (0.1, "close to"), (0.5, "roughly like"))
+STD_ERRORS = {"kl": "kl_std_error", "free_energy": "kl_std_error", "log_z_estimate": "log_z_std_error"}
+
+
+def verdict(target: Target, result: Result) -> list[str]:
+    """What the fit is worth, in sentences."""
+    kl, estimate = number(result["kl"], result["kl_std_error"]), number(result["kl_estimate"])
+    if kl is not None:
+        words = next((words for limit, words in CLOSENESS if result["kl"] < limit), "far from")
+        first = f"The flow is {words} {target.name}: KL(q‖p) is {kl} nats, where 0 is perfect."
+    elif estimate is not None:
+        first = (
+            f"log Z of {target.name} is not known. With its estimate from importance sampling KL(q‖p) is "
+            f"{estimate} nats, which cannot show what the flow misses."
+        )
+    else:
+        first = f"How far the flow is from {target.name} could not be measured."
+    return [first, _weights(result)]
+
+
+def results(target: Target, result: Result) -> Table:
+    """Every number, with its standard error, and what it means or why it is missing."""
+    unmeasured = "its sum over the draws is not finite"
+    unknown = "log Z of the target is not known"
+    no_grid = "the grid does not hold all of the mass" if target.dim == 2 else "quadrature is for 2 dimensions"
+    rows = (
+        (
+            "KL(q‖p)",
+            "kl",
+            "nats by which the flow q falls short of the target p; 0 is perfect",
+            unknown if result["log_z"] is None else unmeasured,
+        ),
+        ("KL(q‖p), log Z estimated", "kl_estimate", "the same with the estimate of log Z below", unmeasured),
+        ("KL(q‖p), quadrature", "reverse_kl_grid", "the same without sampling noise", no_grid),
+        ("KL(p‖q), quadrature", "forward_kl_grid", "large where the flow misses mass of the target", no_grid),
+        ("free energy", "free_energy", f"what training minimised: KL(q‖p) {MINUS} log Z", unmeasured),
+        ("log Z", "log_z", "normaliser of the target", "not known for this target"),
+        ("log Z, importance sampling", "log_z_estimate", "estimated from draws of the flow", unmeasured),
+    )
+    table = [_row(name, number(result[key], result.get(STD_ERRORS.get(key, ""))), *says) for name, key, *says in rows]
+    ess, k_hat = _percentage(result["ess_fraction"]), _two_decimals(result["k_hat"])
+    table.append(_row("effective sample size", ess, "of the draws, once weighted by p/q", unmeasured))
+    table.append(_row("Pareto k̂", k_hat, result["k_hat_verdict"], result["k_hat_verdict"] or unmeasured))
+    return Table(["measure", "value / nats", "what it means"], table)
+
+
+def warnings(result: Result) -> list[str]:
+    """What a reader must know before trusting the numbers."""
+    found = list(result["warnings"])
+    lost = [(index, where) for index, where in enumerate(result["divergences"]) if where is not None]
+    if lost:
+        places = ", ".join(f"restart {index} at step {where['step']:,} ({where['leaf']})" for index, where in lost)
+        found.append(f"{len(lost)} of {len(result['divergences'])} restarts diverged: {places}")
+    return found
+
+
+def restarts(result: Result) -> Table:
+    """The KL of each restart, numbered from 0 as in `result.json`; the best one stands out."""
+    best = result["best_restart"]
+    rows = []
+    for index, (kl, divergence) in enumerate(zip(result["restarts"], result["divergences"])):
+        shown = number(kl)
+        notes = ["best: the flow of this report"] if index == best else []
+        if divergence is not None:
+            notes.append(f"diverged at step {divergence['step']:,}, first in {divergence['leaf']}")
+        elif shown is None:
+            notes.append("not finite, or log Z has no estimate")
+        rows.append([str(index), DASH if shown is None else shown, "; ".join(notes)])
+    unit = "KL(q‖p) / nats" if result["log_z"] is not None else "KL(q‖p) / nats, log Z estimated"
+    return Table(["restart", unit, "note"], rows, emphasised=best)
+
+
+def configuration(config: Mapping[str, Any]) -> Table:
+    """Every setting by name."""
+    return Table([], [[name, "not set" if value is None else str(value)] for name, value in config.items()])
+
+
+def environment(result: Result) -> Table:
+    """Versions, hardware and time."""
+    seconds, rate = number(result["seconds"]), number(result["steps_per_second"])
+    return Table(
+        [],
+        [
+            *([name, value] for name, value in result["environment"].items()),
+            ["time of training", f"{seconds} s"],
+            ["speed", f"{DASH} (no step was left to do)" if rate is None else f"{rate} steps/s of all restarts"],
+        ],
+    )
+
+
+def _row(name: str, value: str | None, meaning: str, reason: str) -> list[str]:
+    return [name, DASH, reason] if value is None else [name, value, meaning]
+
+
+def _percentage(fraction: float | None) -> str | None:
+    return None if fraction is None or not math.isfinite(fraction) else f"{fraction:.1%}"
+
+
+def _two_decimals(value: float | None) -> str | None:
+    return None if value is None or not math.isfinite(value) else f"{value:.2f}".replace("-", MINUS)
+
+
+def _weights(result: Result) -> str:
+    k_hat, ess = _two_decimals(result["k_hat"]), _percentage(result["ess_fraction"])
+    if k_hat is None or ess is None:
+        return f"Its importance weights could not be judged: {result['k_hat_verdict'] or 'not finite'}."
+    return (
+        f"Importance weights: {result['k_hat_verdict']} (k̂ = {k_hat}); the effective sample size is {ess} of "
+        f"{result['samples']:,} draws."
+    )
