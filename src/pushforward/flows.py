@@ -1,5 +1,6 @@
 """Recipes: a base distribution and a stack of layers of one family."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import jax
@@ -39,12 +40,12 @@ def planar(
     Raises:
         ValueError: `length` is negative or `dim` is not positive.
     """
-    return _flow(Stack.init(lambda k, _: Planar.init(k, dim, initialisation), key, length), dim, base)
+    return _flow(lambda k, _: Planar.init(k, dim, initialisation), key, dim, length, base)
 
 
 def radial(key: PRNGKeyArray, dim: int, length: int, *, base: Distribution | None = None) -> Pushforward:
     """Radial flow: varying volume, both directions fast (R&M 2015, section 4.1). Arguments as for `planar`."""
-    return _flow(Stack.init(lambda k, _: Radial.init(k, dim), key, length), dim, base)
+    return _flow(lambda k, _: Radial.init(k, dim), key, dim, length, base)
 
 
 def nice(
@@ -83,11 +84,21 @@ def nice(
         coupling = AdditiveCoupling.init(key_net, alternating_mask(dim, index), width, depth)
         return coupling if mix is None else Chain((coupling, mix(key_mix, dim)))
 
-    return _flow(Stack.init(layer, key, length), dim, base)
+    return _flow(layer, key, dim, length, base)
 
 
-def _flow(bijection: Bijection, dim: int, base: Distribution | None) -> Pushforward:
-    return Pushforward(Normal.standard(dim, trained=True) if base is None else base, bijection)
+def _flow(
+    make_layer: Callable[[PRNGKeyArray, Int[Array, ""]], Bijection],
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    base: Distribution | None,
+) -> Pushforward:
+    if dim < 1:
+        raise ValueError(f"a flow needs at least 1 dimension, got {dim}")
+    if base is None:
+        base = Normal.standard(dim, trained=True)
+    return Pushforward(base, Stack.init(make_layer, key, length))
 
 
 RECIPES = {"planar": planar, "radial": radial, "nice": nice}

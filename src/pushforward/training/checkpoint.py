@@ -66,7 +66,11 @@ class Checkpoints:
         Raises:
             CheckpointError: it cannot be written; earlier checkpoints are untouched.
         """
-        leaves = {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree.leaves_with_path(state)}
+        leaves = {
+            jax.tree_util.keystr(path): np.asarray(leaf)
+            for path, leaf in jax.tree.leaves_with_path(state)
+            if leaf.size  # Orbax refuses arrays without elements, such as those of a stack of no layers.
+        }
         try:
             with self._manager() as manager:
                 manager.save(step, args=ocp.args.StandardSave(leaves), force=True)
@@ -94,6 +98,8 @@ class Checkpoints:
             raise CheckpointError(f"cannot read the checkpoint {self.folder / str(step)}: {_reason(error)}") from error
 
         def restored(path: tuple[object, ...], leaf: jax.Array) -> jax.Array:
+            if not leaf.size:
+                return leaf
             name = jax.tree_util.keystr(path)
             saved = leaves.get(name)
             if saved is None or saved.shape != leaf.shape or saved.dtype != leaf.dtype:
