@@ -54,7 +54,7 @@ def nice(
     length: int,
     *,
     base: Distribution | None = None,
-    mixing: Literal["rotation", "permutation", "none"] = "rotation",
+    mixing: Literal["permutation", "rotation", "none"] = "permutation",
     width: int = 16,
     depth: int = 2,
 ) -> Pushforward:
@@ -65,7 +65,7 @@ def nice(
         dim: dimensions D, at least 2; samples have shape `(D,)`.
         length: layers K; 0 leaves the base alone.
         base: N(mu, diag(sigma)^2) with both trained, unless given.
-        mixing: what follows each coupling: a trained rotation, a fixed random permutation, or nothing.
+        mixing: what follows each coupling: a fixed random permutation, a trained rotation, or nothing.
         width: hidden units of each network.
         depth: hidden layers of each network.
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,4 +67,4 @@ class Grid:
 def log_integral(log_density: Callable[[Array], Array], box: Box, size: int = 1000) -> float:
     """Log of the integral over `box` of the exponential of a vectorised log density."""
     grid = Grid(box, size)
-    return grid.log_integral(grid.evaluate(eqx.filter_jit(log_density)))
+    return grid.log_integral(grid.evaluate(jax.jit(lambda x: log_density(x))))

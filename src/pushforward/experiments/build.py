@@ -27,7 +27,7 @@ def make_flow(config: FitConfig, dim: int, key: PRNGKeyArray) -> Pushforward:
     if config.flow == "planar":
         options["initialisation"] = config.initialisation
     if config.flow == "nice":
-        options["mixing"] = config.mixing
+        options |= {"mixing": config.mixing, "width": config.width, "depth": config.depth}
     try:
         return flows.RECIPES[config.flow](key, dim, config.length, **options)
     except ValueError as error:

@@ -33,8 +33,14 @@ class FitConfig:
     initialisation: Literal["xavier", "plain"] = "xavier"
     """planar flows: how the layers start"""
 
-    mixing: Literal["rotation", "permutation", "none"] = "rotation"
+    mixing: Literal["permutation", "rotation", "none"] = "permutation"
     """NICE: what follows each coupling layer"""
+
+    width: int = 16
+    """NICE: hidden units of each network"""
+
+    depth: int = 1
+    """NICE: hidden layers of each network"""
 
     restarts: int = 8
     """independent starts, trained side by side; the best is kept"""
@@ -78,7 +84,16 @@ class FitConfig:
         Raises:
             UserError: one of them is out of its range.
         """
-        least = {"length": 0, "dim": 1, "restarts": 1, "steps": 1, "batch_size": 1, "annealing_steps": 0}
+        least = {
+            "length": 0,
+            "dim": 1,
+            "restarts": 1,
+            "steps": 1,
+            "batch_size": 1,
+            "annealing_steps": 0,
+            "width": 1,
+            "depth": 0,
+        }
         least |= {"samples": 1000, "frames": 0, "gradient_clip": 0, "seed": 0}
         for name, bound in least.items():
             value = getattr(self, name)

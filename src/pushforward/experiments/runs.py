@@ -62,8 +62,9 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of `metrics.jsonl`."""
-        return [json.loads(line) for line in (self.folder / METRICS).read_text().splitlines()]
+        """The lines of `metrics.jsonl`; one that a full disk cut short is left out."""
+        lines = (self.folder / METRICS).read_text().splitlines(keepends=True)
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -92,9 +93,7 @@ class Run:
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write `result.json`, whole or not at all."""
-        partial = self.folder / f"{RESULT}.partial"
-        partial.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n")
-        partial.replace(self.folder / RESULT)
+        self._write_whole(RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
     def append_record(self, record: Record) -> None:
         """Add a line to `metrics.jsonl`."""
@@ -105,7 +104,12 @@ class Run:
     def drop_records_after(self, step: int) -> None:
         """Forget the records that are newer than the checkpoint that training goes on from."""
         kept = [line for line in self.metrics if line["step"] <= step]
-        (self.folder / METRICS).write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._write_whole(METRICS, "".join(json.dumps(line) + "\n" for line in kept))
+
+    def _write_whole(self, name: str, text: str) -> None:
+        partial = self.folder / f"{name}.partial"
+        partial.write_text(text)
+        partial.replace(self.folder / name)
 
 
 def start_run(config: FitConfig, folder: Path | None, force: bool) -> Run:

@@ -1,0 +1,41 @@
+"""Permutations and rotations."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pushforward.bijections import Permutation, Rotation
+
+
+@pytest.mark.parametrize("dim", [1, 2, 5, 16])
+@pytest.mark.parametrize("scale", [0, 1e-3, 1, 30])
+def test_rotation_is_orthogonal_with_determinant_one(dim, scale, dtype):
+    rotation = Rotation(scale * jax.random.normal(jax.random.key(dim), (dim, dim), dtype))
+    matrix = np.asarray(jax.jacfwd(rotation.forward)(jnp.ones(dim, dtype)), np.float64)
+    tolerance = 50 * (1 + scale) * dim * jnp.finfo(dtype).eps
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(dim), atol=tolerance)
+    np.testing.assert_allclose(np.linalg.det(matrix), 1, atol=tolerance)
+
+
+def test_rotation_in_the_plane(x64):
+    angle = 0.7
+    rotation = Rotation(jnp.array([[5.0, -angle], [0.0, -3.0]]))
+    expected = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    np.testing.assert_allclose(jax.jacfwd(rotation.forward)(jnp.ones(2)), expected, rtol=1e-12)
+
+
+def test_permutation_moves_without_loss():
+    permutation = Permutation(jnp.array([2, 0, 1]))
+    x = jnp.array([10.0, 20.0, 30.0])
+    np.testing.assert_array_equal(permutation.forward(x), [30, 10, 20])
+    np.testing.assert_array_equal(permutation.inverse(permutation.forward(x)), x)
+
+
+def test_permutation_is_saved(tmp_path):
+    saved, skeleton = (Permutation.init(jax.random.key(seed), 20) for seed in (0, 1))
+    assert not np.array_equal(saved.indices, skeleton.indices)
+    eqx.tree_serialise_leaves(tmp_path / "permutation.eqx", saved)
+    loaded = eqx.tree_deserialise_leaves(tmp_path / "permutation.eqx", skeleton)
+    np.testing.assert_array_equal(loaded.indices, saved.indices)

@@ -1,0 +1,39 @@
+"""Settings of the whole suite; they must be made before JAX starts and before `pushforward` is imported."""
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import pytest
+from hypothesis import HealthCheck, settings
+from jaxtyping import install_import_hook
+
+import tests.typecheck
+
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+matplotlib.use("Agg")
+install_import_hook("pushforward", f"{tests.typecheck.__name__}.typecheck")
+
+settings.register_profile(
+    "pushforward",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=20,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("pushforward")
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Runs a test twice: JAX's default, and under `jax_enable_x64`."""
+    with jax.enable_x64(request.param == "float64"):
+        yield jnp.dtype(request.param)
+
+
+@pytest.fixture
+def x64():
+    """Runs a test under `jax_enable_x64`."""
+    with jax.enable_x64(True):
+        yield

@@ -1,0 +1,118 @@
+"""What is particular to one distribution: references, what is trained, what is refused."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from pushforward.bijections import DiagonalAffine
+from pushforward.distributions import Normal, NormalMixture, Pushforward, Uniform
+from pushforward.flows import RECIPES
+from tests.checks import assert_finite, floating_leaves, randomised
+
+LOC, LOG_SCALE = np.array([0.5, -2.0, 1.0]), np.array([0.3, -1.0, 0.0])
+
+
+def test_normal_against_scipy(dtype):
+    x = np.random.default_rng(0).normal(size=(7, 3))
+    normal = Normal(jnp.asarray(LOC, dtype), jnp.asarray(LOG_SCALE, dtype))
+    expected = stats.norm.logpdf(x, LOC, np.exp(LOG_SCALE)).sum(axis=-1)
+    np.testing.assert_allclose(normal.log_prob(jnp.asarray(x, dtype)), expected, rtol=50 * jnp.finfo(dtype).eps)
+
+
+def test_mixture_against_scipy(x64):
+    rng = np.random.default_rng(0)
+    x, logits, loc, log_scale = (rng.normal(size=shape) for shape in ((7, 3), 4, (4, 3), (4, 3)))
+    components = stats.norm.pdf(x[:, None], loc, np.exp(log_scale)).prod(axis=-1)
+    expected = np.log(components @ (np.exp(logits) / np.exp(logits).sum()))
+    mixture = NormalMixture(*map(jnp.asarray, (logits, loc, log_scale)))
+    np.testing.assert_allclose(mixture.log_prob(jnp.asarray(x)), expected, rtol=1e-12)
+
+
+def test_uniform_inside_and_outside(x64):
+    uniform = Uniform(jnp.array([-1.0, 0.0]), jnp.array([1.0, 3.0]))
+    x = jnp.array([[-1.0, 0.0], [0.0, 1.5], [1.0, 3.0], [1.1, 1.0], [0.0, -0.1]])
+    np.testing.assert_allclose(uniform.log_prob(x), [-np.log(6)] * 3 + [-np.inf] * 2)
+    samples = uniform.sample(jax.random.key(0), (1000,))
+    assert np.all(np.isfinite(uniform.log_prob(samples)))
+
+
+def test_base_of_another_shape_is_refused():
+    with pytest.raises(ValueError, match=r"base has event shape \(2,\), bijection \(3,\)"):
+        Pushforward(Normal.standard(2), DiagonalAffine.identity(3))
+
+
+def gradients(distribution):
+    """Of a sample's sum plus its log-density, and of the log-density at a point."""
+
+    @eqx.filter_jit
+    @eqx.filter_grad
+    def gradient(distribution):
+        x, log_prob = distribution.sample_and_log_prob(jax.random.key(0), (3,))
+        return jnp.sum(x) + jnp.sum(jnp.cos(log_prob)) + jnp.sum(distribution.log_prob(jnp.array([0.4, 0.9])))
+
+    return gradient(distribution)
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [
+        Normal(jnp.array([0.2, 0.1]), jnp.array([0.5, -0.5]), trained=False),
+        Uniform(jnp.zeros(2), jnp.array([1.0, 2.0])),
+    ],
+    ids=["normal", "uniform"],
+)
+def test_fixed_parameters_get_no_gradient(fixed):
+    for _, leaf in floating_leaves(gradients(fixed)):
+        np.testing.assert_array_equal(leaf, 0)
+
+
+def test_trained_parameters_get_a_gradient():
+    mixture = randomised(NormalMixture(jnp.zeros(4), jnp.zeros((4, 2)), jnp.zeros((4, 2))), jax.random.key(1))
+    for trained in (Normal(jnp.array([0.2, 0.1]), jnp.array([0.5, -0.5])), mixture):
+        for path, leaf in floating_leaves(gradients(trained)):
+            assert jnp.any(leaf != 0), f"nothing reaches {path}"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("length", [0, 3])
+class TestRecipe:
+    """Every flow recipe, with random parameters."""
+
+    @pytest.fixture
+    def flow(self, recipe, length, x64):
+        return randomised(RECIPES[recipe](jax.random.key(0), 3, length), jax.random.key(1), 0.5)
+
+    def test_inverting_density_agrees(self, flow):
+        @eqx.filter_jit
+        def both(flow):
+            x, log_prob = flow.sample_and_log_prob(jax.random.key(2), (200,))
+            return log_prob, flow.log_prob(x)
+
+        forward, inverted = both(flow)
+        np.testing.assert_allclose(inverted, forward, rtol=1e-6, atol=1e-6)
+
+    def test_score_is_the_gradient_of_the_density(self, flow):
+        @eqx.filter_jit
+        def both(flow):
+            key = jax.random.key(2)
+            x, log_prob, score = flow.sample_and_score(key, (20,))
+            gradient = jax.vmap(jax.grad(lambda x: flow.log_prob(x)))(x)
+            return (*flow.sample_and_log_prob(key, (20,)), gradient), (x, log_prob, score)
+
+        for expected, actual in zip(*both(flow)):
+            np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
+
+    def test_gradient_reaches_every_leaf_and_is_finite(self, flow):
+        @eqx.filter_jit
+        @eqx.filter_grad
+        def gradient(flow):
+            x, log_prob = flow.sample_and_log_prob(jax.random.key(2), (20,))
+            return jnp.mean(log_prob + jnp.sum(x**2, axis=-1))
+
+        gradients = gradient(flow)
+        assert_finite(gradients)
+        for path, leaf in floating_leaves(gradients):
+            assert jnp.any(leaf != 0), f"nothing reaches {path}"
