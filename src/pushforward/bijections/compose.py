@@ -67,7 +67,8 @@ class Stack(Bijection):
     """Layers of one kind in turn, run by `lax.scan`: compile time does not grow with their number.
 
     Every array leaf of `layers` carries a leading axis of size `length`. Constrained parameters are resolved for all
-    layers at once before the scan. No layers at all (`length` 0) is the identity.
+    layers at once before the scan, and its backward pass computes each layer again from its input, which is cheaper
+    than to keep what lies between. No layers at all (`length` 0) is the identity.
 
     Example:
         >>> stack = Stack.init(lambda key, index: Planar.init(key, dim=2), jax.random.key(0), length=32)
@@ -75,7 +76,6 @@ class Stack(Bijection):
 
     layers: Bijection
     length: int = eqx.field(static=True)
-    unroll: int = eqx.field(static=True, default=4)
 
     @staticmethod
     def init(
@@ -99,7 +99,7 @@ class Stack(Bijection):
         return self.layers.volume if self.length else Volume.PRESERVING
 
     def resolve(self) -> "Stack":
-        return Stack(eqx.filter_vmap(lambda layer: layer.resolve())(self.layers), self.length, self.unroll)
+        return Stack(eqx.filter_vmap(lambda layer: layer.resolve())(self.layers), self.length)
 
     def _scan(
         self,
@@ -112,7 +112,8 @@ class Stack(Bijection):
         def body(carry: tuple[Array, ...], layer: Bijection) -> tuple[tuple[Array, ...], None]:
             return step(eqx.combine(layer, static), carry), None
 
-        carry, _ = lax.scan(body, carry, arrays, length=self.length, reverse=reverse, unroll=self.unroll)
+        body = jax.checkpoint(body, prevent_cse=False)
+        carry, _ = lax.scan(body, carry, arrays, length=self.length, reverse=reverse)
         return carry
 
     def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
