@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -219,7 +220,7 @@ def test_samples(folder, capsys):
     assert (code, out) == (0, "run/samples.npz\n")
     arrays = np.load(folder / "run/samples.npz")
     assert arrays["samples"].shape == (1000, 2)
-    expected = open_run(folder / "run").flow.log_prob(arrays["samples"])
+    expected = open_run(folder / "run").flow.log_prob(jnp.asarray(arrays["samples"]))
     np.testing.assert_allclose(arrays["log_prob"], expected, atol=1e-4)
 
     code, _, _ = run(capsys, "sample", "run", "-n", 7, "--out", "few.csv")

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from pushforward.training import adam
 
@@ -37,13 +38,12 @@ def test_no_steps_at_all():
 def moment(optimizer, gradient):
     """Adam's first moment after one step, which shows the gradient that reached it: 0.1 times it."""
     _, state = optimizer.update(gradient, optimizer.init(gradient), gradient)
-    return optax.tree_utils.tree_get(state, "mu")
+    return ravel_pytree(optax.tree_utils.tree_get(state, "mu"))[0]
 
 
 def test_gradient_clipping_bounds_the_global_norm():
     gradient = {"a": jnp.array([3.0, 0.0]), "b": jnp.array(-4.0)}
     clipped = moment(adam(0.1, 10, gradient_clip=1.0), gradient)
-    np.testing.assert_allclose(clipped["a"], [0.06, 0], rtol=1e-5)
-    np.testing.assert_allclose(clipped["b"], -0.08, rtol=1e-5)
+    np.testing.assert_allclose(clipped, [0.06, 0, -0.08], rtol=1e-5)
     for untouched in (adam(0.1, 10, gradient_clip=6.0), adam(0.1, 10)):
-        np.testing.assert_allclose(moment(untouched, gradient)["b"], -0.4, rtol=1e-5)
+        np.testing.assert_allclose(moment(untouched, gradient), [0.3, 0, -0.4], rtol=1e-5)

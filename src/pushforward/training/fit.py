@@ -211,7 +211,7 @@ def fit(
                 raise Diverged(f"not finite at step {first.step}, first in {first.leaf}; {saved_at}")
             if checkpoints is not None and (checkpoints.due(step) or step == steps or interrupted()):
                 checkpoints.save(step, state)
-            if interrupted():
+            if interrupted() and step < steps:
                 raise Interrupted(f"stopped after step {step} of {steps}")
 
     # The members leave the devices they were trained on.
