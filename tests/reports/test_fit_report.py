@@ -190,6 +190,7 @@ def test_diverged_restarts_and_missed_mass_are_warned_of(run):
         "divergences": [None, {"step": 1500, "leaf": ".base.loc"}],
         "forward_kl_grid": 3.0,
         "log_z_estimate": 2.0,
+        "warnings": ["the flow misses a part of the target"],
     }
     bad = replace(run, result={**RESULT, **changes}, folder=run.folder / "bad")
     bad.metrics[-1]["loss"][1] = None
