@@ -1,5 +1,10 @@
 """Settings of the whole suite; they must be made before JAX starts and before `pushforward` is imported."""
 
+import os
+
+# Compiling takes most of the time of this suite: the fast way of LLVM, whose results differ by rounding at most.
+os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
 import jax
 import jax.numpy as jnp
 import matplotlib

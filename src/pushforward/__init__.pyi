@@ -1,7 +1,12 @@
+from . import amortize as amortize
 from . import bijections as bijections
+from . import data as data
+from . import dequantize as dequantize
 from . import distributions as distributions
 from . import evaluation as evaluation
 from . import flows as flows
+from . import nets as nets
 from . import objectives as objectives
 from . import targets as targets
 from . import training as training
+from .experiments.runs import load as load

@@ -2,23 +2,31 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import tyro
 
 from pushforward.devices import use_all_cores
 from pushforward.errors import UserError
-from pushforward.experiments.config import FitConfig, StudyConfig
-from pushforward.experiments.presets import PRESETS
+from pushforward.experiments.config import FitConfig, RunConfig, StudyConfig, TrainConfig
+from pushforward.experiments.presets import FIT_PRESETS, TRAIN_PRESETS
 
-DESCRIPTION = "Normalizing flows: fitted to a density you can only evaluate, and judged."
+if TYPE_CHECKING:
+    from pushforward.experiments.runs import Run
+
+R = TypeVar("R", bound="Run")
+
+DESCRIPTION = "Normalizing flows: fitted to densities, trained on data, and judged."
 USER_ERROR = 2
 INTERRUPTED = 130
 
 
-def build_app(fit_defaults: FitConfig) -> tyro.extras.SubcommandApp:
-    """The commands, with the settings of `pushforward fit` that a preset gives."""
+def build_app(fit_defaults: FitConfig, train_defaults: TrainConfig) -> tyro.extras.SubcommandApp:
+    """The commands, with the settings of `pushforward fit` and `train` that a preset gives."""
     app = tyro.extras.SubcommandApp()
 
     @app.command
@@ -38,24 +46,42 @@ def build_app(fit_defaults: FitConfig) -> tyro.extras.SubcommandApp:
             force: overwrite the run that --out holds.
         """
         from pushforward.experiments.fit import run_fit
-        from pushforward.experiments.runs import open_run, start_run
+        from pushforward.experiments.runs import FitRun
         from pushforward.reports.fit import write_report
-        from pushforward.reports.terminal import print_result
+        from pushforward.reports.terminal import print_fit
 
-        if resume is not None:
-            if out is not None or force or config != fit_defaults:
-                raise UserError("--resume takes every setting from the run; give nothing else with it")
-            run = open_run(resume)
-        else:
-            run = start_run(config, out, force)
-        try:
+        run = _started_or_resumed(FitRun, config, fit_defaults, out, resume, force)
+        with _resumable(run):
             if not run.finished:
                 run_fit(run)
-        except KeyboardInterrupt as interruption:
-            message = str(interruption) or "stopped"
-            print(f"{message}; go on with: pushforward fit --resume {run.folder}", file=sys.stderr)
-            sys.exit(INTERRUPTED)
-        print_result(run, write_report(run))
+        print_fit(run, write_report(run))
+
+    @app.command
+    def train(
+        config: tyro.conf.OmitArgPrefixes[TrainConfig] = train_defaults,
+        out: Path | None = None,
+        resume: Path | None = None,
+        force: bool = False,
+    ) -> None:
+        """Train a flow on data by maximum likelihood, judge it on held-out data, and write a report.
+
+        Args:
+            out: folder of the run; a fresh one under runs/ unless given.
+            resume: go on with the interrupted run in this folder, by its own settings.
+            force: overwrite the run that --out holds.
+        """
+        from pushforward.experiments.runs import TrainRun
+        from pushforward.experiments.train import run_train
+        from pushforward.reports.terminal import print_train
+        from pushforward.reports.train import write_report
+
+        if config.data in TRAIN_PRESETS:
+            config = replace(config, data=train_defaults.data)
+        run = _started_or_resumed(TrainRun, config, train_defaults, out, resume, force)
+        with _resumable(run):
+            if not run.finished:
+                run_train(run)
+        print_train(run, write_report(run))
 
     @app.command
     def reproduce(config: tyro.conf.OmitArgPrefixes[StudyConfig]) -> None:
@@ -92,10 +118,26 @@ def build_app(fit_defaults: FitConfig) -> tyro.extras.SubcommandApp:
         Args:
             run: folder of the run.
         """
-        from pushforward.experiments.runs import open_run
-        from pushforward.reports.fit import write_report
+        from pushforward.experiments.runs import FitRun, open_run
+        from pushforward.reports import fit, train
 
-        print(write_report(open_run(run)))
+        opened = open_run(run)
+        print(fit.write_report(opened) if isinstance(opened, FitRun) else train.write_report(opened))
+
+    @app.command
+    def export(run: tyro.conf.Positional[Path], out: Path | None = None, n: int = 1000, seed: int = 0) -> None:
+        """Write a trained flow for NumPy: every parameter, and samples with their log-densities and base samples.
+
+        Args:
+            run: folder of the run.
+            out: a file that ends in .npz; RUN/flow.npz unless given.
+            n: samples.
+            seed: of the samples.
+        """
+        from pushforward.experiments.export import write_export
+        from pushforward.experiments.runs import open_run
+
+        print(write_export(open_run(run), n, out, seed))
 
     @app.command(name="list")
     def list_() -> None:
@@ -111,16 +153,50 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit code 0 only on success, 2 for what the user can mend."""
     arguments = sys.argv[1:] if arguments is None else arguments
     use_all_cores()
-    preset_parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    preset_parser.add_argument("--preset", default="standard")
-    preset = preset_parser.parse_known_args(arguments)[0].preset
     try:
-        app = build_app(PRESETS.get(preset, PRESETS["standard"]))
+        app = build_app(*_defaults(arguments))
         app.cli(prog="pushforward", description=DESCRIPTION, args=arguments)
     except UserError as error:
         sys.exit(_complain(str(error)))
     except OSError as error:
         sys.exit(_complain(f"{error.filename or 'a file'}: {error.strerror or error}"))
+
+
+def _defaults(arguments: list[str]) -> tuple[FitConfig, TrainConfig]:
+    """The settings that a preset gives: `fit --preset NAME`, or `train NAME`."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", default="standard")
+    preset = parser.parse_known_args(arguments)[0].preset
+    named = [TRAIN_PRESETS[word] for word in arguments[1:] if word in TRAIN_PRESETS and arguments[0] == "train"]
+    return FIT_PRESETS.get(preset, FIT_PRESETS["standard"]), named[0] if named else TrainConfig()
+
+
+def _started_or_resumed(
+    kind: type[R], config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool
+) -> R:
+    from pushforward.experiments.runs import open_run, start_run
+
+    if resume is None:
+        run = start_run(config, out, force)
+    elif out is not None or force or config != defaults:
+        raise UserError("--resume takes every setting from the run; give nothing else with it")
+    else:
+        run = open_run(resume)
+    if not isinstance(run, kind):
+        raise UserError(f"{run.folder} is a run of pushforward {run.config.KIND}; resume it with that")
+    return run
+
+
+@contextmanager
+def _resumable(run: "Run") -> Iterator[None]:
+    """Within it, a signal that has stopped the training ends the program with the command that goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        message = str(interruption) or "stopped"
+        again = f"pushforward {run.config.KIND} --resume {run.folder}"
+        print(f"{message}; go on with: {again}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def _complain(message: str) -> int:

@@ -1,23 +1,59 @@
 """Recipes: a base distribution and a stack of layers of one family."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Int, PRNGKeyArray
 
 from pushforward.bijections import (
-    AdditiveCoupling,
+    ActNorm,
+    Additive,
+    Affine,
+    AffineVolumePreserving,
     Bijection,
     Chain,
+    CircularRationalQuadratic,
+    Concatenate,
+    Continuous,
+    Coupling,
+    DiagonalAffine,
+    Frozen,
+    Householder,
+    Inverse,
+    LULinear,
+    MaskedAutoregressive,
     Permutation,
     Planar,
+    Pointwise,
     Radial,
+    RationalQuadratic,
+    Reshape,
+    Residual,
     Rotation,
+    Sigmoid,
+    Sigmoidal,
+    Squeeze,
     Stack,
-    alternating_mask,
+    Sylvester,
+    Transformer,
 )
-from pushforward.distributions import Distribution, Normal, Pushforward
+from pushforward.distributions import Distribution, Normal, Pushforward, Uniform
+from pushforward.nets import MADE, MLP, Activation, ConvNet, OnCircle
+
+Mixing = Literal["permutation", "reverse", "rotation", "householder", "lu"]
+Fast = Literal["density", "sampling"]
+MakeLayer = Callable[[PRNGKeyArray, Int[Array, ""]], Bijection]
+
+MIXERS: dict[str, Callable[[PRNGKeyArray, int], Bijection]] = {
+    "permutation": Permutation.init,
+    "reverse": lambda key, dim: Permutation.reverse(dim),
+    "rotation": Rotation.init,
+    "householder": Householder.init,
+    "lu": LULinear.init,
+}
 
 
 def planar(
@@ -48,51 +84,445 @@ def radial(key: PRNGKeyArray, dim: int, length: int, *, base: Distribution | Non
     return _flow(lambda k, _: Radial.init(k, dim), key, dim, length, base)
 
 
+def sylvester(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    *,
+    base: Distribution | None = None,
+    orthogonal: Literal["orthogonal", "householder", "triangular"] = "orthogonal",
+    rank: int | None = None,
+) -> Pushforward:
+    """Sylvester flow: varying volume, fast sampling, `log_prob` by M root-finds a layer (van den Berg et al. 2018).
+
+    Args:
+        key: for the random start.
+        dim: dimensions D; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        orthogonal: what Q is: a trained rotation, D trained reflections, or a fixed random permutation.
+        rank: M, the width of a layer; D unless given.
+
+    Raises:
+        ValueError: `length` is negative, `dim` is not positive, `rank` is not between 1 and D, or `orthogonal` unknown.
+    """
+    makers = {"orthogonal": Rotation.init, "householder": Householder.init, "triangular": Permutation.init}
+    make = _choice("orthogonal", orthogonal, makers)
+
+    def layer(key: PRNGKeyArray, _: Int[Array, ""]) -> Bijection:
+        key_orthogonal, key_layer = jax.random.split(key)
+        return Sylvester.init(key_layer, make(key_orthogonal, dim), rank)
+
+    return _flow(layer, key, dim, length, base)
+
+
 def nice(
     key: PRNGKeyArray,
     dim: int,
     length: int,
     *,
     base: Distribution | None = None,
-    mixing: Literal["permutation", "rotation", "none"] = "permutation",
+    mixing: Mixing = "permutation",
     width: int = 16,
     depth: int = 2,
+    activation: Activation = jnp.tanh,
 ) -> Pushforward:
-    """Additive coupling with alternating masks: volume preserving, both directions fast (Dinh et al. 2015; R&M 2015).
+    """Additive coupling: volume preserving (unless mixed by "lu"), both directions fast (Dinh et al. 2015).
 
     Args:
         key: for the random start.
         dim: dimensions D, at least 2; samples have shape `(D,)`.
         length: layers K; 0 leaves the base alone.
         base: N(mu, diag(sigma)^2) with both trained, unless given.
-        mixing: what follows each coupling: a fixed random permutation, a trained rotation, or nothing.
+        mixing: what follows each layer: a fixed random permutation, the reverse order, a trained rotation, trained
+            reflections, or a trained matrix.
         width: hidden units of each network.
         depth: hidden layers of each network.
+        activation: of the hidden layers.
 
     Raises:
         ValueError: `length` is negative, `dim` is less than 2, or `mixing` is unknown.
     """
-    if dim < 2:
-        raise ValueError(f"a coupling layer needs at least 2 dimensions, got {dim}")
-    mixers = {"rotation": Rotation.init, "permutation": Permutation.init, "none": None}
-    if mixing not in mixers:
-        raise ValueError(f"unknown mixing {mixing!r}: choose from {', '.join(mixers)}")
-    mix = mixers[mixing]
+    return _coupling(lambda: Additive(), key, dim, length, base, mixing, width, depth, activation)
 
-    def layer(key: PRNGKeyArray, index: Int[Array, ""]) -> Bijection:
-        key_net, key_mix = jax.random.split(key)
-        coupling = AdditiveCoupling.init(key_net, alternating_mask(dim, index), width, depth)
-        return coupling if mix is None else Chain((coupling, mix(key_mix, dim)))
+
+def real_vp(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    *,
+    base: Distribution | None = None,
+    mixing: Mixing = "permutation",
+    width: int = 64,
+    depth: int = 2,
+    activation: Activation = jax.nn.relu,
+    scale: float = 2.0,
+) -> Pushforward:
+    """Affine coupling whose log scales sum to zero: volume preserving, both directions fast. Arguments as for `real_nvp`.
+
+    With fewer than two dimensions to transform it is an additive coupling.
+    """
+    transformer = partial(AffineVolumePreserving.init, scale)
+    return _coupling(transformer, key, dim, length, base, mixing, width, depth, activation)
+
+
+def real_nvp(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    *,
+    base: Distribution | None = None,
+    mixing: Mixing = "permutation",
+    width: int = 64,
+    depth: int = 2,
+    activation: Activation = jax.nn.relu,
+    scale: float = 2.0,
+) -> Pushforward:
+    """Affine coupling: varying volume, both directions fast (Dinh et al. 2017). Further arguments as for `nice`.
+
+    Args:
+        scale: largest log scale of a layer at the start of training.
+    """
+    transformer = partial(Affine.init, scale)
+    return _coupling(transformer, key, dim, length, base, mixing, width, depth, activation)
+
+
+def nsf_coupling(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    *,
+    base: Distribution | None = None,
+    mixing: Mixing = "permutation",
+    width: int = 64,
+    depth: int = 2,
+    activation: Activation = jax.nn.relu,
+    bins: int = 8,
+    bound: float = 5.0,
+    circular: bool = False,
+) -> Pushforward:
+    """Spline coupling: varying volume, both directions fast (Durkan et al. 2019). Further arguments as for `nice`.
+
+    Args:
+        bins: of each spline.
+        bound: where the linear tails begin.
+        circular: splines of angles in [-pi, pi) on the uniform base instead (Rezende et al. 2020); mixed by
+            permutations only.
+
+    Raises:
+        ValueError: as for `nice`, or angles are to be mixed by something else than a permutation.
+    """
+    if not circular:
+        transformer = partial(RationalQuadratic, bins, bound)
+        return _coupling(transformer, key, dim, length, base, mixing, width, depth, activation)
+    if mixing not in ("permutation", "reverse"):
+        raise ValueError(f"angles can be mixed by permutations only, not by {mixing!r}")
+    if base is None:
+        base = Uniform(jnp.full(dim, -jnp.pi), jnp.full(dim, jnp.pi))
+    transformer = partial(CircularRationalQuadratic, bins)
+    return _coupling(transformer, key, dim, length, base, mixing, width, depth, activation)
+
+
+def maf(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    *,
+    base: Distribution | None = None,
+    mixing: Mixing = "permutation",
+    width: int = 64,
+    depth: int = 2,
+    activation: Activation = jax.nn.relu,
+    scale: float = 2.0,
+) -> Pushforward:
+    """Masked autoregressive flow: varying volume, `log_prob` fast, sampling in D passes (Papamakarios et al. 2017).
+
+    Arguments as for `real_nvp`.
+    """
+    transformer = partial(Affine.init, scale)
+    return _autoregressive(transformer, key, dim, length, base, mixing, width, depth, activation, "density")
+
+
+def iaf(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    *,
+    base: Distribution | None = None,
+    mixing: Mixing = "permutation",
+    width: int = 64,
+    depth: int = 2,
+    activation: Activation = jax.nn.relu,
+    scale: float = 2.0,
+) -> Pushforward:
+    """Inverse autoregressive flow: varying volume, sampling fast, `log_prob` in D passes (Kingma et al. 2016).
+
+    Arguments as for `real_nvp`.
+    """
+    transformer = partial(Affine.init, scale)
+    return _autoregressive(transformer, key, dim, length, base, mixing, width, depth, activation, "sampling")
+
+
+def nsf_autoregressive(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    *,
+    base: Distribution | None = None,
+    mixing: Mixing = "permutation",
+    width: int = 64,
+    depth: int = 2,
+    activation: Activation = jax.nn.relu,
+    bins: int = 8,
+    bound: float = 5.0,
+    fast: Fast = "density",
+) -> Pushforward:
+    """Autoregressive splines: varying volume, one direction fast, D passes for the other (Durkan et al. 2019).
+
+    Further arguments as for `nice`.
+
+    Args:
+        bins: of each spline.
+        bound: where the linear tails begin.
+        fast: the direction that takes one pass.
+    """
+    transformer = partial(RationalQuadratic, bins, bound)
+    return _autoregressive(transformer, key, dim, length, base, mixing, width, depth, activation, fast)
+
+
+def neural_autoregressive(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    *,
+    base: Distribution | None = None,
+    mixing: Mixing = "permutation",
+    width: int = 64,
+    depth: int = 2,
+    activation: Activation = jax.nn.relu,
+    units: int = 8,
+    fast: Fast = "density",
+) -> Pushforward:
+    """Deep sigmoidal flow: varying volume, one direction fast, D passes of root-finds back (Huang et al. 2018).
+
+    Further arguments as for `nice`.
+
+    Args:
+        units: sigmoids in each mixture.
+        fast: the direction that takes one pass.
+    """
+    transformer = partial(Sigmoidal, units)
+    return _autoregressive(transformer, key, dim, length, base, mixing, width, depth, activation, fast)
+
+
+def residual(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    *,
+    base: Distribution | None = None,
+    width: int = 64,
+    depth: int = 2,
+    coefficient: float = 0.9,
+    exact: bool = True,
+    fast: Fast = "density",
+) -> Pushforward:
+    """Residual flow: varying volume, one direction fast, a fixed point for the other (Chen et al. 2019).
+
+    Args:
+        key: for the random start.
+        dim: dimensions D; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        width: hidden units of each network.
+        depth: hidden layers of each network.
+        coefficient: Lipschitz constant of each network, below 1.
+        exact: log-determinants from Jacobians, at the cost of D derivatives; else unbiased estimates.
+        fast: the direction that needs no fixed point.
+
+    Raises:
+        ValueError: `length` is negative, `dim` is not positive, or `coefficient` is not between 0 and 1.
+    """
+
+    def layer(key: PRNGKeyArray, _: Int[Array, ""]) -> Bijection:
+        return _facing(Residual.init(key, dim, width, depth, coefficient, exact), fast)
 
     return _flow(layer, key, dim, length, base)
 
 
-def _flow(
-    make_layer: Callable[[PRNGKeyArray, Int[Array, ""]], Bijection],
+def continuous(
+    key: PRNGKeyArray,
+    dim: int,
+    length: int = 1,
+    *,
+    base: Distribution | None = None,
+    width: int = 64,
+    depth: int = 2,
+    tolerance: float = 1e-5,
+    exact: bool = True,
+) -> Pushforward:
+    """Continuous flow (FFJORD): varying volume, both directions by an ODE solver (Grathwohl et al. 2019).
+
+    Args:
+        key: for the random start.
+        dim: dimensions D; samples have shape `(D,)`.
+        length: fields, one after the other; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        width: hidden units of each network.
+        depth: hidden layers of each network.
+        tolerance: of the solver.
+        exact: the trace by D derivatives; else Hutchinson's unbiased estimate.
+
+    Raises:
+        ValueError: `length` is negative or `dim` is not positive.
+    """
+    return _flow(lambda k, _: Continuous.init(k, dim, width, depth, tolerance, exact), key, dim, length, base)
+
+
+def glow(
+    key: PRNGKeyArray,
+    shape: tuple[int, int, int],
+    length: int,
+    *,
+    base: Distribution | None = None,
+    mixing: Mixing = "lu",
+    levels: int | None = None,
+    width: int = 64,
+    scale: float = 2.0,
+) -> Pushforward:
+    """Glow, of images: varying volume, both directions fast, latents factored out (Kingma & Dhariwal 2018).
+
+    Each level squeezes the image, runs `length` steps of activation normalisation, mixing of the channels and affine
+    coupling, and sends half of the channels on to the next level. Mixed by "permutation" instead of "lu" it is a
+    multi-scale Real NVP. `flow.calibrated(images)` starts the normalisation from a batch of data.
+
+    Args:
+        key: for the random start.
+        shape: of an image, `(H, W, C)`.
+        length: steps K of each level.
+        base: N(mu, diag(sigma)^2) of H W C dimensions with both trained, unless given.
+        mixing: of the channels, as for `nice`.
+        levels: how often the image is halved; as often as its sides allow, three times at most, unless given.
+        width: channels of each network.
+        scale: largest log scale of a layer at the start of training.
+
+    Raises:
+        ValueError: `length` is negative, `mixing` is unknown, or the sides cannot be halved `levels` times.
+    """
+    height, side, channels = shape
+    if levels is None:
+        levels = next((n for n in (3, 2, 1) if height % 2**n == 0 == side % 2**n and min(shape[:2]) > 2**n), 1)
+    mix = _choice("mixing", mixing, MIXERS)
+
+    def step(key: PRNGKeyArray, _: Int[Array, ""], squeezed: tuple[int, int, int]) -> Bijection:
+        key_net, key_mix = jax.random.split(key)
+        *places, channels = squeezed
+        kept = channels // 2
+        transformer = Affine.init(scale)
+        network = ConvNet.init(key_net, kept, (channels - kept) * transformer.size, width)
+        maps = mix(key_mix, channels), ActNorm.identity(channels)
+        coupling = Coupling(transformer, network, squeezed, kept)
+        return Chain((coupling, *(Pointwise(each, tuple(places)) for each in maps)))
+
+    def level(key: PRNGKeyArray, shape: tuple[int, int, int], remaining: int) -> Bijection:
+        key_steps, key_next = jax.random.split(key)
+        squeeze = Squeeze(shape)
+        height, side, channels = squeeze.out_shape
+        size = height * side * channels
+        if remaining == 1:
+            inner: Bijection = Reshape((size,), squeeze.out_shape)
+        else:
+            half = height, side, channels // 2
+            inner = Concatenate((level(key_next, half, remaining - 1), Reshape((size // 2,), half)))
+        steps = Stack.init(partial(step, squeezed=squeeze.out_shape), key_steps, length)
+        return Chain((inner, steps, Inverse(squeeze)))
+
+    if base is None:
+        base = Normal.standard(height * side * channels, trained=True)
+    return Pushforward(base, level(key, shape, levels))
+
+
+def pixels(flow: Pushforward, shape: Sequence[int], margin: float = 0.05) -> Pushforward:
+    """A flow of images in [0, 1], from one of unbounded numbers: `sigmoid`, whose Jacobian is counted, ends it.
+
+    The sigmoid is stretched by `margin` beyond both ends, so that no pixel lies at infinity (Dinh et al., 2017, section
+    4.1).
+    """
+    shape = tuple(shape)
+    low, high = jnp.full(shape, -margin), jnp.full(shape, 1 + margin)
+    stretch = Pointwise(Frozen(DiagonalAffine(low[0, 0], jnp.log(high - low)[0, 0])), shape[:-1])
+    reshape = [] if flow.shape == shape else [Reshape(flow.shape, shape)]
+    return Pushforward(flow.base, Chain((flow.bijection, *reshape, Sigmoid(shape), stretch)))
+
+
+def _coupling(
+    transformer: Callable[[], Transformer],
     key: PRNGKeyArray,
     dim: int,
     length: int,
     base: Distribution | None,
+    mixing: Mixing,
+    width: int,
+    depth: int,
+    activation: Activation,
+) -> Pushforward:
+    if dim < 2:
+        raise ValueError(f"a coupling layer needs at least 2 dimensions, got {dim}")
+    kept = (dim + 1) // 2
+
+    def layer(key: PRNGKeyArray) -> Bijection:
+        made = transformer()
+        out = (dim - kept) * made.size
+        if isinstance(made, CircularRationalQuadratic):
+            return Coupling(made, OnCircle(MLP.init(key, 2 * kept, out, width, depth, activation)), (dim,), kept)
+        return Coupling(made, MLP.init(key, kept, out, width, depth, activation), (dim,), kept)
+
+    return _flow(_mixed(layer, dim, mixing), key, dim, length, base)
+
+
+def _autoregressive(
+    transformer: Callable[[], Transformer],
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    base: Distribution | None,
+    mixing: Mixing,
+    width: int,
+    depth: int,
+    activation: Activation,
+    fast: Fast,
+) -> Pushforward:
+    def layer(key: PRNGKeyArray) -> Bijection:
+        made = transformer()
+        network = MADE.init(key, dim, made.size, width, depth, activation)
+        return _facing(MaskedAutoregressive(made, network, dim), fast)
+
+    return _flow(_mixed(layer, dim, mixing), key, dim, length, base)
+
+
+def _mixed(layer: Callable[[PRNGKeyArray], Bijection], dim: int, mixing: Mixing) -> MakeLayer:
+    mix = _choice("mixing", mixing, MIXERS)
+
+    def make(key: PRNGKeyArray, _: Int[Array, ""]) -> Bijection:
+        key_layer, key_mix = jax.random.split(key)
+        return Chain((layer(key_layer), mix(key_mix, dim)))
+
+    return make
+
+
+def _facing(layer: Bijection, fast: Fast) -> Bijection:
+    """A layer whose forward direction is the fast one, turned so that `fast` is."""
+    return layer if _choice("fast", fast, {"sampling": True, "density": False}) else Inverse(layer)
+
+
+def _choice(name: str, value: str, choices: dict[str, Any]) -> Any:
+    if value not in choices:
+        raise ValueError(f"unknown {name} {value!r}: choose from {', '.join(choices)}")
+    return choices[value]
+
+
+def _flow(
+    make_layer: MakeLayer, key: PRNGKeyArray, dim: int, length: int, base: Distribution | None
 ) -> Pushforward:
     if dim < 1:
         raise ValueError(f"a flow needs at least 1 dimension, got {dim}")
@@ -101,4 +531,19 @@ def _flow(
     return Pushforward(base, Stack.init(make_layer, key, length))
 
 
-RECIPES = {"planar": planar, "radial": radial, "nice": nice}
+RECIPES: dict[str, Callable[..., Pushforward]] = {
+    "planar": planar,
+    "radial": radial,
+    "sylvester": sylvester,
+    "nice": nice,
+    "real_vp": real_vp,
+    "real_nvp": real_nvp,
+    "maf": maf,
+    "iaf": iaf,
+    "nsf_coupling": nsf_coupling,
+    "nsf_autoregressive": nsf_autoregressive,
+    "neural_autoregressive": neural_autoregressive,
+    "residual": residual,
+    "continuous": continuous,
+    "glow": glow,
+}

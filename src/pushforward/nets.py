@@ -1,17 +1,22 @@
 """Small neural networks that emit the parameters of a bijection."""
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+Activation = Callable[[Array], Array]
 
 
 class MLP(eqx.Module):
     """A multilayer perceptron of one sample, whose last layer starts at zero.
 
-    A network that starts at zero makes a coupling layer start as the identity.
+    A network that starts at zero makes the layer of a flow start as the identity.
 
     Attributes:
         weights: one matrix a layer, `(fan_out, fan_in)`.
@@ -20,7 +25,7 @@ class MLP(eqx.Module):
 
     weights: tuple[Float[Array, "..."], ...]
     biases: tuple[Float[Array, "..."], ...]
-    activation: Callable[[Array], Array] = eqx.field(static=True)
+    activation: Activation = eqx.field(static=True)
 
     @staticmethod
     def init(
@@ -29,7 +34,7 @@ class MLP(eqx.Module):
         out_size: int,
         width: int,
         depth: int,
-        activation: Callable[[Array], Array] = jnp.tanh,
+        activation: Activation = jnp.tanh,
     ) -> "MLP":
         """A network of `depth` hidden layers of `width` units, with LeCun's initialisation."""
         sizes = [in_size, *[width] * depth, out_size]
@@ -42,3 +47,170 @@ class MLP(eqx.Module):
         for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
             x = self.activation(weight @ x + bias)
         return self.weights[-1] @ x + self.biases[-1]
+
+
+class MADE(eqx.Module):
+    """A masked MLP from D numbers to `(D, size)`, where row `i` of the output depends on `x[:i]` only.
+
+    Germain et al., 2015, "MADE: Masked Autoencoder for Distribution Estimation". Hidden unit `j` sees the first
+    `degree(j)` inputs, and row `i` sees the units of degree `i` or less; degrees run from 1 to D-1 in turn, or from 0
+    where units that see no input have a context to work on.
+
+    Attributes:
+        mlp: the weights, of which the masks leave a part.
+        dim: D.
+        from_zero: whether degrees start at 0.
+    """
+
+    mlp: MLP
+    dim: int = eqx.field(static=True)
+    from_zero: bool = eqx.field(static=True, default=False)
+
+    @staticmethod
+    def init(
+        key: PRNGKeyArray, dim: int, size: int, width: int, depth: int, activation: Activation = jax.nn.relu
+    ) -> "MADE":
+        """A network of `depth` hidden layers of `width` units each, whose last layer starts at zero."""
+        return MADE(MLP.init(key, dim, dim * size, width, depth, activation), dim)
+
+    def _masks(self) -> list[Bool[np.ndarray, "fan_out fan_in"]]:
+        *hidden, last = (bias.shape[-1] for bias in self.mlp.biases)
+        least = 0 if self.from_zero else 1
+        degrees = [np.arange(1, self.dim + 1)]
+        degrees += [least + np.arange(width) % max(1, self.dim - least) for width in hidden]
+        degrees += [np.repeat(np.arange(self.dim), last // self.dim)]
+        return [into[:, None] >= out[None] for out, into in zip(degrees, degrees[1:])]
+
+    def masked(self) -> MLP:
+        """The network with its masks applied."""
+        weights = (jnp.where(mask, weight, 0) for mask, weight in zip(self._masks(), self.mlp.weights))
+        return MLP(tuple(weights), self.mlp.biases, self.mlp.activation)
+
+    def __call__(self, x: Float[Array, " D"]) -> Float[Array, "D size"]:
+        return self.masked()(x).reshape(self.dim, -1)
+
+
+class ConvNet(eqx.Module):
+    """Convolutions 3x3, 1x1, 3x3 of one image `(H, W, C)`, the last one starting at zero, as in Glow.
+
+    Attributes:
+        weights: one kernel a layer, `(height, width, fan_in, fan_out)`.
+        biases: one vector a layer, `(fan_out,)`.
+    """
+
+    weights: tuple[Float[Array, "..."], ...]
+    biases: tuple[Float[Array, "..."], ...]
+
+    @staticmethod
+    def init(key: PRNGKeyArray, in_channels: int, out_channels: int, width: int) -> "ConvNet":
+        """A network of `width` channels."""
+        shapes = (3, 3, in_channels, width), (1, 1, width, width), (3, 3, width, out_channels)
+        initialise = jax.nn.initializers.he_normal()
+        weights = [initialise(k, shape) for k, shape in zip(jax.random.split(key, 3), shapes)]
+        weights[-1] = jnp.zeros_like(weights[-1])
+        return ConvNet(tuple(weights), tuple(jnp.zeros(shape[-1]) for shape in shapes))
+
+    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "H W out"]:
+        last = len(self.weights) - 1
+        for index, (weight, bias) in enumerate(zip(self.weights, self.biases)):
+            x = lax.conv_general_dilated(x[None], weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))[0]
+            x = x + bias[None, None]
+            x = x if index == last else jax.nn.relu(x)
+        return x
+
+
+class OnCircle(eqx.Module):
+    """A network of angles, fed with their cosines and sines, so that it is periodic."""
+
+    network: MLP
+
+    def __call__(self, x: Float[Array, " D"]) -> Float[Array, "..."]:
+        return self.network(jnp.concatenate([jnp.cos(x), jnp.sin(x)]))
+
+
+class LipschitzMLP(eqx.Module):
+    """An MLP from D to D numbers that shrinks every distance to `coefficient` of it or less.
+
+    Each matrix is divided by what its largest singular value has over `coefficient^(1 / layers)`, and the activation is
+    LipSwish, `x sigmoid(beta x) / 1.1` with `beta > 0` trained (Chen et al., 2019, "Residual Flows for Invertible
+    Generative Modeling"). The singular value is exact, where power iteration would only come near it from below.
+
+    Attributes:
+        weights: one matrix a layer, `(fan_out, fan_in)`, before they are normalised.
+        biases: one vector a layer.
+        raw_beta: one number for each activation, before softplus.
+        coefficient: below 1.
+    """
+
+    weights: tuple[Float[Array, "..."], ...]
+    biases: tuple[Float[Array, "..."], ...]
+    raw_beta: Float[Array, "... depth"]
+    coefficient: float = eqx.field(static=True)
+
+    @staticmethod
+    def init(key: PRNGKeyArray, dim: int, width: int, depth: int, coefficient: float = 0.9) -> "LipschitzMLP":
+        """A network of `depth` hidden layers of `width` units.
+
+        Raises:
+            ValueError: `coefficient` is not between 0 and 1.
+        """
+        if not 0 < coefficient < 1:
+            raise ValueError(f"the Lipschitz coefficient must lie between 0 and 1, got {coefficient}")
+        sizes = [dim, *[width] * depth, dim]
+        initialise = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
+        weights = [initialise(k, (m, n)) for k, n, m in zip(jax.random.split(key, depth + 1), sizes, sizes[1:])]
+        return LipschitzMLP(
+            tuple(weights), tuple(jnp.zeros(size) for size in sizes[1:]), jnp.full(depth, 0.5), coefficient
+        )
+
+    def normalised(self) -> "NormalisedMLP":
+        """The network with its constraint applied."""
+        bound = self.coefficient ** (1 / len(self.weights))
+        weights = []
+        for weight in self.weights:
+            largest = jnp.linalg.svd(weight, compute_uv=False)[0]
+            weights.append(weight * (bound / jnp.maximum(largest, bound)))
+        return NormalisedMLP(tuple(weights), self.biases, jax.nn.softplus(self.raw_beta))
+
+    def __call__(self, x: Float[Array, " D"]) -> Float[Array, " D"]:
+        return self.normalised()(x)
+
+
+class NormalisedMLP(eqx.Module):
+    """A `LipschitzMLP` whose constraint has been applied."""
+
+    weights: tuple[Float[Array, "..."], ...]
+    biases: tuple[Float[Array, "..."], ...]
+    beta: Float[Array, "... depth"]
+
+    def __call__(self, x: Float[Array, " D"]) -> Float[Array, " D"]:
+        for index, (weight, bias) in enumerate(zip(self.weights[:-1], self.biases[:-1])):
+            x = weight @ x + bias
+            x = x * jax.nn.sigmoid(self.beta[index] * x) / 1.1
+        return self.weights[-1] @ x + self.biases[-1]
+
+
+Network = TypeVar("Network", MLP, MADE, ConvNet)
+
+
+class Contextual(eqx.Module, Generic[Network]):
+    """A network whose first layer also sees a context: once that is `given`, it is a plain network again.
+
+    Attributes:
+        network: what it is without a context.
+        weight: from the context to the first layer, `(fan_out, context)`.
+    """
+
+    network: Network
+    weight: Float[Array, "... fan_out context"]
+
+    def given(self, context: Float[Array, " context"]) -> Network:
+        """The network for one context."""
+        biases = _mlp(self.network).biases
+        shifted = (biases[0] + self.weight @ context, *biases[1:])
+        network: Network = eqx.tree_at(lambda network: _mlp(network).biases, self.network, shifted)
+        return network
+
+
+def _mlp(network: MLP | MADE | ConvNet) -> MLP | ConvNet:
+    return network.mlp if isinstance(network, MADE) else network

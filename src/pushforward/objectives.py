@@ -2,11 +2,15 @@
 
 from collections.abc import Callable
 
+import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
-from pushforward.distributions import Pushforward
+from pushforward.dequantize import Dequantized
+from pushforward.distributions import Distribution, Pushforward
+from pushforward.probes import refreshed
 
 
 def free_energy(
@@ -31,6 +35,7 @@ def free_energy(
         stick_the_landing: leave out the score term of the gradient, whose mean is 0, so that the variance of the
             gradient vanishes where q equals p (Roeder, Wu & Duvenaud, 2017, "Sticking the landing").
     """
+    flow = refreshed(flow, jax.random.fold_in(key, 1))
     if stick_the_landing:
         x, log_q, score = flow.sample_and_score(key, (batch_size,))
         path = jnp.sum(lax.stop_gradient(score) * (x - lax.stop_gradient(x)), axis=-1)
@@ -43,3 +48,59 @@ def free_energy(
 def annealing(step: Int[Array, ""], steps: int) -> Float[Array, ""]:
     """The inverse temperature `min(1, 0.01 + step / steps)` of R&M 2015, section 6.2; 1 throughout for `steps` 0."""
     return jnp.minimum(1.0, 0.01 + step / steps) if steps else jnp.ones(())
+
+
+class ForwardKL(eqx.Module):
+    """`-E[log q(x)]` over minibatches of data: `KL(data || q)` less a constant, in nats.
+
+    A pytree, so that `training.fit` keeps the data on the device. Rows are drawn with replacement, which costs nothing
+    inside the compiled loop. Estimated log-determinants get fresh probes in every step.
+
+    Attributes:
+        data: `(n, *event shape)`; uint8 for a `Dequantized` flow.
+        batch_size: rows per step.
+    """
+
+    data: Shaped[Array, "n ..."]
+    batch_size: int = eqx.field(static=True)
+
+    def __call__(self, model: Distribution | Dequantized, key: PRNGKeyArray, step: Int[Array, ""]) -> Float[Array, ""]:
+        """The loss of one step."""
+        key_rows, key_model = jax.random.split(key)
+        rows = jax.random.randint(key_rows, (self.batch_size,), 0, len(self.data))
+        return -jnp.mean(log_likelihoods(model, self.data[rows], key_model))
+
+
+class HeldOut(eqx.Module):
+    """`-E[log q(x)]` over a whole data set, a batch at a time, with the same noise and probes every time.
+
+    Attributes:
+        data: `(n, *event shape)`.
+        batch_size: rows at a time: bounds the memory.
+    """
+
+    data: Shaped[Array, "n ..."]
+    batch_size: int = eqx.field(static=True, default=4096)
+
+    def __call__(self, model: Distribution | Dequantized) -> Float[Array, ""]:
+        """The mean, in nats."""
+        return -jnp.mean(self.each(model, jax.random.key(0)))
+
+    def each(self, model: Distribution | Dequantized, key: PRNGKeyArray) -> Float[Array, " n"]:
+        """The log-likelihood of every row, in nats; for a `Dequantized` flow a lower bound."""
+        n = len(self.data)
+        size = min(self.batch_size, n)
+        whole = n // size * size
+        batches = self.data[:whole].reshape(-1, size, *self.data.shape[1:])
+        keys = jax.random.split(key, len(batches) + 1)
+        values = lax.map(lambda batch: log_likelihoods(model, *batch), (batches, keys[1:])).ravel()
+        return jnp.concatenate([values, log_likelihoods(model, self.data[whole:], keys[0])]) if whole < n else values
+
+
+def log_likelihoods(
+    model: Distribution | Dequantized, x: Shaped[Array, "n ..."], key: PRNGKeyArray
+) -> Float[Array, " n"]:
+    """Log-density of every row in nats; of a `Dequantized` flow a lower bound of the log-probability."""
+    key_probes, key_noise = jax.random.split(key)
+    model = refreshed(model, key_probes)
+    return model.log_prob_bound(x, key_noise) if isinstance(model, Dequantized) else model.log_prob(x)

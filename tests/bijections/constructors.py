@@ -4,22 +4,55 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
-from jaxtyping import PRNGKeyArray
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
 
 from pushforward.bijections import (
-    AdditiveCoupling,
+    ActNorm,
+    Additive,
+    Affine,
+    AffineVolumePreserving,
     Bijection,
     Chain,
+    CircularRationalQuadratic,
+    CircularSpline,
+    Concatenate,
+    Continuous,
+    Coupling,
+    DeepSigmoidal,
     DiagonalAffine,
+    Exp,
+    Frozen,
+    Householder,
     Inverse,
+    LeakyReLU,
+    LULinear,
+    MaskedAutoregressive,
     Permutation,
     Planar,
+    Pointwise,
     Radial,
+    RationalQuadratic,
+    Reshape,
+    Residual,
     Rotation,
+    Sigmoid,
+    Sigmoidal,
+    Softplus,
+    Spline,
+    Squeeze,
     Stack,
-    alternating_mask,
+    Sylvester,
+    Tanh,
+    Transformer,
+    Translation,
+    VolumePreservingAffine,
 )
+from pushforward.flows import glow
+from pushforward.nets import MADE, MLP, OnCircle
 from tests.checks import randomised
+
+Make = Callable[[PRNGKeyArray, int], Bijection]
 
 
 @dataclass(frozen=True)
@@ -29,12 +62,23 @@ class Entry:
     Attributes:
         make: `(key, dim) -> Bijection`; `build` draws its floating leaves anew.
         least_dim: the fewest dimensions it acts on without being trivial.
+        dims: the most it is tried in.
         largest: the factor on all parameters up to which its values fit into float32.
+        domain: takes any real number to one that the map is for.
+        codomain: the same for its inverse.
+        tolerance: of its log-determinants and round trips, as a multiple of rounding, or its own error.
+        trained: False where no gradient may reach the parameters.
+        infinite_at: sizes of inputs where the map or its log-determinant is infinite.
     """
 
-    make: Callable[[PRNGKeyArray, int], Bijection]
+    make: Make
     least_dim: int = 1
+    dims: int = 4
     largest: float = 1e4
+    domain: Callable[[Array], Array] = lambda x: x
+    codomain: Callable[[Array], Array] = lambda y: y
+    error: float = 0.0
+    trained: bool = True
 
     def build(self, key: PRNGKeyArray, dim: int, scale: float = 1.0) -> Bijection:
         """The bijection with every floating leaf drawn from `N(0, scale^2)`."""
@@ -42,50 +86,138 @@ class Entry:
         return randomised(self.make(key_make, dim), key_draw, scale)
 
 
-def stack(make: Callable[[PRNGKeyArray, int], Bijection], length: int = 3) -> Callable[[PRNGKeyArray, int], Stack]:
+def stack(make: Make, length: int = 3) -> Make:
     return lambda key, dim: Stack.init(lambda k, _: make(k, dim), key, length)
 
 
-def coupling(index: int) -> Callable[[PRNGKeyArray, int], AdditiveCoupling]:
-    return lambda key, dim: AdditiveCoupling.init(key, alternating_mask(dim, index), width=5, depth=2)
-
-
-def nice(*mixers: Callable[[PRNGKeyArray, int], Bijection]) -> Callable[[PRNGKeyArray, int], Stack]:
-    def layer(key, index, dim):
-        key_net, *keys = jax.random.split(key, 1 + len(mixers))
-        net = AdditiveCoupling.init(key_net, alternating_mask(dim, index), width=5, depth=1)
-        return Chain((net, *(mixer(k, dim) for mixer, k in zip(mixers, keys))))
-
-    return lambda key, dim: Stack.init(lambda k, index: layer(k, index, dim), key, 3)
-
-
-def affine(key: PRNGKeyArray, dim: int) -> DiagonalAffine:
-    return DiagonalAffine.identity(dim)
-
-
-def chain(*makers: Callable[[PRNGKeyArray, int], Bijection]) -> Callable[[PRNGKeyArray, int], Chain]:
+def chain(*makers: Make) -> Make:
     return lambda key, dim: Chain(tuple(make(k, dim) for make, k in zip(makers, jax.random.split(key, len(makers)))))
 
+
+def inverse(make: Make) -> Make:
+    return lambda key, dim: Inverse(make(key, dim))
+
+
+def plain(make: Callable[[int], Bijection]) -> Make:
+    return lambda _, dim: make(dim)
+
+
+def coupling(transformer: Transformer) -> Make:
+    def make(key, dim):
+        kept = (dim + 1) // 2
+        return Coupling(transformer, MLP.init(key, kept, (dim - kept) * transformer.size, 5, 2), (dim,), kept)
+
+    return make
+
+
+def circular_coupling(key, dim):
+    transformer, kept = CircularRationalQuadratic(4), (dim + 1) // 2
+    network = MLP.init(key, 2 * kept, (dim - kept) * transformer.size, 5, 1)
+    return Coupling(transformer, OnCircle(network), (dim,), kept)
+
+
+def autoregressive(transformer: Transformer) -> Make:
+    return lambda key, dim: MaskedAutoregressive(
+        transformer, MADE.init(key, dim, transformer.size, 6, 2, jnp.tanh), dim
+    )
+
+
+def sylvester(orthogonal: Make, rank: int | None = None) -> Make:
+    def make(key, dim):
+        key_orthogonal, key_layer = jax.random.split(key)
+        return Sylvester.init(key_layer, orthogonal(key_orthogonal, dim), rank and min(rank, dim))
+
+    return make
+
+
+def image(key, dim):
+    """Two levels with factored-out latents, of an image of 4 x 4 pixels."""
+    return glow(key, (4, 4, 1), 1, width=3, levels=2, scale=0.5).bijection
+
+
+def residual(key, dim):
+    return Residual.init(key, dim, width=8, depth=2)
+
+
+def unit(y):
+    return jnp.clip(jax.nn.sigmoid(y), 1e-6, 1 - 1e-6)
+
+
+def signed_unit(y):
+    return 0.999999 * jnp.tanh(y)
+
+
+def positive(y):
+    return jax.nn.softplus(y)
+
+
+def angle(x):
+    return 3.14 * jnp.tanh(x)
+
+
+def moderate(x):
+    return 80 * jnp.tanh(x / 80)
+
+
+affine = plain(DiagonalAffine.identity)
 
 ENTRIES = {
     "planar": Entry(Planar.init),
     "radial": Entry(Radial.init),
+    "sylvester, orthogonal": Entry(sylvester(Rotation.init), largest=10),
+    "sylvester, Householder": Entry(sylvester(Householder.init), largest=10),
+    "sylvester, triangular": Entry(sylvester(Permutation.init), largest=10),
+    "sylvester, rank 2": Entry(sylvester(Rotation.init, rank=2), largest=10),
+    "translation": Entry(plain(lambda dim: Translation(jnp.zeros(dim)))),
     "affine": Entry(affine, largest=10),
-    "coupling, even mask": Entry(coupling(0), least_dim=2),
-    "coupling, odd mask": Entry(coupling(1), least_dim=2),
+    "volume-preserving affine": Entry(
+        plain(lambda dim: VolumePreservingAffine(jnp.zeros(dim), jnp.zeros(dim))), least_dim=2, largest=10
+    ),
+    "activation normalisation": Entry(plain(ActNorm.identity), largest=10),
+    "frozen affine": Entry(plain(lambda dim: Frozen(DiagonalAffine.identity(dim))), largest=10, trained=False),
+    "sigmoid": Entry(plain(lambda dim: Sigmoid((dim,))), domain=lambda x: 12 * jnp.tanh(x / 12), codomain=unit),
+    "tanh": Entry(plain(lambda dim: Tanh((dim,))), domain=lambda x: 6 * jnp.tanh(x / 6), codomain=signed_unit),
+    "softplus": Entry(plain(lambda dim: Softplus((dim,))), domain=moderate, codomain=positive),
+    "exp": Entry(plain(lambda dim: Exp((dim,))), domain=moderate, codomain=positive),
+    "leaky relu": Entry(plain(lambda dim: LeakyReLU((dim,)))),
+    "spline": Entry(plain(lambda dim: Spline.identity(dim, bins=4, bound=3.0))),
+    "circular spline": Entry(plain(lambda dim: CircularSpline.identity(dim, bins=4)), domain=angle, codomain=angle),
+    "deep sigmoidal": Entry(
+        plain(lambda dim: DeepSigmoidal(*(jnp.zeros((dim, 4)) for _ in range(3)))), largest=10, error=1e-5
+    ),
+    "additive coupling": Entry(coupling(Additive()), least_dim=2),
+    "affine coupling": Entry(coupling(Affine.init(1.5)), least_dim=2, largest=10),
+    "volume-preserving affine coupling": Entry(coupling(AffineVolumePreserving.init()), least_dim=2, largest=10),
+    "spline coupling": Entry(coupling(RationalQuadratic(4, 3.0)), least_dim=2),
+    "circular spline coupling": Entry(circular_coupling, least_dim=2, domain=angle, codomain=angle),
+    "autoregressive, additive": Entry(autoregressive(Additive()), least_dim=2, largest=1e2),
+    "autoregressive, affine": Entry(autoregressive(Affine.init()), largest=10),
+    "autoregressive, spline": Entry(autoregressive(RationalQuadratic(4, 3.0))),
+    "autoregressive, deep sigmoidal": Entry(autoregressive(Sigmoidal(3)), largest=10, error=1e-5),
+    "residual": Entry(residual, error=1e-5),
+    "continuous": Entry(lambda key, dim: Continuous.init(key, dim, 4, 1, 1e-5), dims=2, largest=2, error=1e-3),
     "permutation": Entry(Permutation.init),
     "rotation": Entry(Rotation.init, least_dim=2),
+    "Householder": Entry(Householder.init),
+    "LU": Entry(LULinear.init, largest=10),
+    "reshape": Entry(lambda key, dim: Chain((affine(key, 2 * dim), Reshape((2 * dim,), (2, dim)))), largest=10),
+    "squeeze": Entry(plain(lambda dim: Squeeze((2, 4, dim)))),
+    "pointwise": Entry(lambda key, dim: Pointwise(LULinear.init(key, dim), (2,)), largest=10),
+    "concatenate": Entry(lambda key, dim: Concatenate((Planar.init(key, dim), affine(key, 1))), largest=10),
+    "glow": Entry(image, dims=1, largest=2),
     "chain, varying": Entry(chain(Planar.init, affine, Permutation.init, Radial.init), largest=10),
     "chain, constant": Entry(chain(Rotation.init, affine, Permutation.init), least_dim=2, largest=10),
-    "chain, preserving": Entry(chain(coupling(0), Rotation.init, coupling(1)), least_dim=2, largest=1e2),
-    "inverse of a planar": Entry(lambda key, dim: Inverse(Planar.init(key, dim)), largest=1.0),
-    "inverse of an affine": Entry(lambda key, dim: Inverse(affine(key, dim)), largest=10),
+    "chain, preserving": Entry(chain(coupling(Additive()), Rotation.init, coupling(Additive())), least_dim=2, largest=1e2),
+    "inverse of a planar": Entry(inverse(Planar.init), largest=1.0),
+    "inverse of an affine": Entry(inverse(affine), largest=10),
     "stack of planars": Entry(stack(Planar.init)),
     "stack of radials": Entry(stack(Radial.init)),
     "stack of chains": Entry(stack(chain(Planar.init, Permutation.init))),
-    "stack of inverses": Entry(stack(lambda key, dim: Inverse(Planar.init(key, dim))), largest=1.0),
+    "stack of inverses": Entry(stack(inverse(Planar.init)), largest=1.0),
     "stack of nothing": Entry(stack(Planar.init, length=0)),
-    "nice, rotated": Entry(nice(Rotation.init), least_dim=2, largest=1e2),
-    "nice, permuted": Entry(nice(Permutation.init), least_dim=2, largest=1e2),
-    "nice, unmixed": Entry(nice(), least_dim=2, largest=1e2),
+    "nice, rotated": Entry(stack(chain(coupling(Additive()), Rotation.init)), least_dim=2, largest=1e2),
+    "real nvp": Entry(stack(chain(coupling(Affine.init(1.0)), Permutation.init)), least_dim=2, largest=1.0),
+    "maf": Entry(stack(chain(inverse(autoregressive(Affine.init(1.0))), Permutation.init), 2), largest=1.0),
+    "stack of sylvesters": Entry(stack(sylvester(Householder.init)), largest=10),
+    "stack of residuals": Entry(stack(inverse(residual), 2), error=1e-4),
 }

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pushforward.bijections
-from pushforward.bijections import Bijection, Inverse, Volume
+from pushforward.bijections import Bijection, Volume
 from pushforward.distributions import Normal, Pushforward
 from pushforward.quadrature import Grid
 from tests.bijections.constructors import ENTRIES
@@ -29,17 +29,27 @@ def both_ways(bijection, x):
     """`(x, y, log_det, Jacobian)` forward from `x`, and back from `f(x)`."""
     there = bijection.forward_and_log_det(x)
     back = bijection.inverse_and_log_det(there[0])
-    jacobians = jax.jacfwd(bijection.forward)(x), jax.jacfwd(bijection.inverse)(there[0])
+    jacobians = jacobian(bijection.forward, x), jacobian(bijection.inverse, there[0])
     return (x, *there, jacobians[0]), (there[0], *back, jacobians[1])
+
+
+def jacobian(function, x):
+    """As a matrix, whatever the event shape."""
+    return jax.jacrev(lambda x: function(x).ravel())(x).reshape(x.size, x.size)
 
 
 def build(name, dim=3, scale=1.0, seed=0):
     entry = ENTRIES[name]
-    return entry.build(jax.random.key(seed), max(dim, entry.least_dim), scale)
+    return entry.build(jax.random.key(seed), min(max(dim, entry.least_dim), entry.dims), scale)
 
 
-def points(bijection, count=8, seed=1):
-    return 2 * jax.random.normal(jax.random.key(seed), (count, *bijection.shape))
+def points(name, bijection, count=8, seed=1):
+    return ENTRIES[name].domain(2 * jax.random.normal(jax.random.key(seed), (count, *bijection.shape)))
+
+
+def images(name, bijection, count=8, seed=1):
+    """Points to invert at."""
+    return ENTRIES[name].codomain(2 * jax.random.normal(jax.random.key(seed), (count, *bijection.out_shape)))
 
 
 def condition(matrix):
@@ -48,13 +58,13 @@ def condition(matrix):
     return sizes[0] + 1 / sizes[-1] + sizes[0] / sizes[-1]
 
 
-def assert_conforms(bijection, x):
-    """Log-determinants against autodiff and the round trip, up to what rounding allows at `x`."""
+def assert_conforms(bijection, x, error=0.0):
+    """Log-determinants against autodiff and the round trip, up to what rounding, or an own `error`, allows at `x`."""
     (_, y, log_det, matrix), (_, back, inverse_log_det, inverse_matrix) = both_ways(bijection, x)
-    tolerance = (
-        300 * jnp.finfo(x.dtype).eps * condition(matrix) * (1 + float(jnp.max(jnp.abs(x)) + jnp.max(jnp.abs(y))))
-    )
-    assert y.shape == back.shape == x.shape
+    size = condition(matrix) * (1 + float(jnp.max(jnp.abs(x)) + jnp.max(jnp.abs(y))))
+    tolerance = (300 * jnp.finfo(x.dtype).eps + error) * size
+    assert x.shape == back.shape == bijection.shape
+    assert y.shape == bijection.out_shape
     assert log_det.shape == inverse_log_det.shape == ()
     assert {y.dtype, log_det.dtype, back.dtype, inverse_log_det.dtype} == {x.dtype}
     np.testing.assert_allclose(back, x, atol=tolerance)
@@ -73,6 +83,10 @@ def test_every_public_bijection_is_covered():
     assert public - covered == set(), "add a line to tests/bijections/constructors.py"
 
 
+def inputs(name, bijection, direction, count=8):
+    return (points if direction == "forward_and_log_det" else images)(name, bijection, count)
+
+
 def modules(tree):
     """Every module of a pytree."""
     yield tree
@@ -84,10 +98,12 @@ def modules(tree):
 @every_entry
 def test_log_det_and_round_trip(name, dtype):
     bijection = build(name)
-    for x in points(bijection):
+    error = ENTRIES[name].error
+    for x in points(name, bijection):
         assert x.dtype == dtype
-        assert_conforms(bijection, x)
-        assert_conforms(Inverse(bijection), x)
+        assert_conforms(bijection, x, error)
+    for y in images(name, bijection):
+        assert_conforms(bijection, inverse(bijection, y)[0], error)
 
 
 @every_entry
@@ -96,15 +112,15 @@ def test_log_det_and_round_trip(name, dtype):
 def test_any_dimension_seed_and_scale(name, dim, seed, scale):
     with jax.enable_x64(True):
         bijection = build(name, dim, scale, seed)
-        assert_conforms(bijection, points(bijection, 1, seed)[0])
+        assert_conforms(bijection, points(name, bijection, 1, seed)[0], ENTRIES[name].error)
 
 
 @every_entry
 def test_float32_is_kept_under_x64(name):
     bijection = build(name)
-    x = points(bijection, 1)[0]
+    x, y = points(name, bijection, 1)[0], images(name, bijection, 1)[0]
     with jax.enable_x64(True):
-        assert {array.dtype for array in (*forward(bijection, x), *inverse(bijection, x))} == {x.dtype}
+        assert {array.dtype for array in (*forward(bijection, x), *inverse(bijection, y))} == {x.dtype}
 
 
 @every_entry
@@ -112,7 +128,7 @@ def test_float32_is_kept_under_x64(name):
 def test_jit_and_vmap_change_nothing(name, direction, x64):
     bijection = build(name)
     method = getattr(bijection, direction)
-    x = points(bijection, 3)
+    x = inputs(name, bijection, direction, 3)
     plain = [method(row) for row in x]
     for each in (jax.vmap(method)(x), jax.jit(jax.vmap(method))(x)):
         for i, (y, log_det) in enumerate(plain):
@@ -124,7 +140,9 @@ def test_jit_and_vmap_change_nothing(name, direction, x64):
 @every_direction
 def test_extremes_are_finite_in_value_and_gradient(name, direction):
     bijection = build(name)
-    sign = jnp.sign(points(bijection, 1)[0])
+    sign = jnp.sign(inputs(name, bijection, direction, 1)[0])
+    entry = ENTRIES[name]
+    into = entry.domain if direction == "forward_and_log_det" else entry.codomain
 
     @eqx.filter_jit
     @eqx.filter_value_and_grad(has_aux=True)
@@ -134,10 +152,10 @@ def test_extremes_are_finite_in_value_and_gradient(name, direction):
         return log_det + jnp.sum(y), y
 
     # The derivative of an inverse has the size of 1 / det, which leaves float32 long before the map itself does.
-    largest = ENTRIES[name].largest if direction == "forward_and_log_det" else 1.0
+    largest = entry.largest if direction == "forward_and_log_det" else 1.0
     for factor in (0, 1e-30, 1.0, largest):
         for size in (0, 1e-30, 1e-8, 1.0, 1e4):
-            result = value((scaled(bijection, factor), size * sign))
+            result = value((scaled(bijection, factor), into(size * sign)))
             try:
                 assert_finite(result)
             except AssertionError as error:
@@ -148,8 +166,8 @@ def test_extremes_are_finite_in_value_and_gradient(name, direction):
 @every_direction
 def test_gradient_reaches_every_floating_leaf(name, direction):
     bijection = build(name)
-    x = points(bijection)
-    weights = points(bijection, seed=2)
+    x = inputs(name, bijection, direction)
+    weights = jax.random.normal(jax.random.key(2), jax.eval_shape(jax.vmap(getattr(bijection, direction)), x)[0].shape)
 
     @eqx.filter_jit
     @eqx.filter_grad
@@ -158,15 +176,14 @@ def test_gradient_reaches_every_floating_leaf(name, direction):
         return jnp.sum(weights * y) + jnp.sum(log_det)
 
     for path, leaf in floating_leaves(gradient(bijection)):
-        assert jnp.any(leaf != 0), f"nothing reaches {path}"
+        assert jnp.any(leaf != 0) == ENTRIES[name].trained, f"{path}: {leaf}"
 
 
 @every_entry
 def test_volume_is_the_truth(name):
     bijection = build(name)
-    x = points(bijection)
-    for run in (forward, inverse):
-        log_dets = np.asarray([run(bijection, point)[1] for point in x])
+    for run, at in ((forward, points(name, bijection)), (inverse, images(name, bijection))):
+        log_dets = np.asarray([run(bijection, point)[1] for point in at])
         match bijection.volume:
             case Volume.PRESERVING:
                 assert np.all(log_dets == 0)
@@ -180,14 +197,17 @@ def test_volume_is_the_truth(name):
 @every_entry
 def test_push_score(name, x64):
     bijection = build(name)
+    error = ENTRIES[name].error
     log_det_gradient = eqx.filter_jit(jax.grad(lambda x: bijection.forward_and_log_det(x)[1]))
     push_score = eqx.filter_jit(lambda x, score: bijection.push_score(x, score))
-    score = points(bijection, 1, seed=3)[0]
-    for x in points(bijection, 4):
+    score = jax.random.normal(jax.random.key(3), bijection.shape)
+    for x in points(name, bijection, 4):
         (_, y, log_det, matrix), _ = both_ways(bijection, x)
-        expected = jnp.linalg.solve(matrix.T, score - log_det_gradient(x))
+        expected = jnp.linalg.solve(matrix.T, (score - log_det_gradient(x)).ravel()).reshape(y.shape)
         for actual, wanted in zip(push_score(x, score), (y, log_det, expected)):
-            np.testing.assert_allclose(actual, wanted, rtol=1e-8, atol=1e-11 * condition(matrix) ** 2)
+            np.testing.assert_allclose(
+                actual, wanted, rtol=1e-8 + error, atol=(1e-11 + error) * condition(matrix) ** 2
+            )
 
 
 @every_entry
@@ -195,9 +215,10 @@ def test_resolve_keeps_the_map(name, x64):
     bijection = build(name)
     resolved = bijection.resolve()
     assert resolved.shape == bijection.shape
+    assert resolved.out_shape == bijection.out_shape
     assert resolved.volume == bijection.volume
-    for x in points(bijection, 4):
-        for run in (forward, inverse):
+    for run, at in ((forward, points(name, bijection, 4)), (inverse, images(name, bijection, 4))):
+        for x in at:
             for actual, expected in zip(run(resolved, x), run(bijection, x)):
                 np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
 
@@ -207,17 +228,37 @@ def test_saved_and_loaded(name, tmp_path):
     saved, skeleton = build(name, seed=0), build(name, seed=17)
     eqx.tree_serialise_leaves(tmp_path / "bijection.eqx", saved)
     loaded = eqx.tree_deserialise_leaves(tmp_path / "bijection.eqx", skeleton)
-    for x in points(saved, 4):
+    for x in points(name, saved, 4):
         assert_same(forward(loaded, x), forward(saved, x))
-        assert_same(inverse(loaded, x), inverse(saved, x))
+    for y in images(name, saved, 4):
+        assert_same(inverse(loaded, y), inverse(saved, y))
 
 
-@pytest.mark.parametrize(
-    ("name", "dim"), [(name, dim) for name in ENTRIES for dim in (1, 2) if dim >= ENTRIES[name].least_dim]
-)
+@every_entry
+def test_calibration_keeps_the_data(name):
+    """Pulled back through the calibrated map the batch is what `calibrate` says."""
+    bijection = build(name)
+    y = images(name, bijection, 20)
+    calibrated, x = eqx.filter_jit(lambda bijection, y: bijection.calibrate(y))(bijection, y)
+    expected = jnp.stack([inverse(calibrated, row)[0] for row in y])
+    np.testing.assert_allclose(x, expected, rtol=1e-3, atol=1e-3)
+
+
+def integrable():
+    """`(name, dim)` of every entry that makes a density of vectors in 1 or 2 dimensions."""
+    for name, entry in ENTRIES.items():
+        for dim in range(entry.least_dim, min(2, entry.dims) + 1):
+            bijection = eqx.filter_eval_shape(build, name, dim)
+            if bijection.shape == bijection.out_shape == (dim,):
+                yield name, dim
+
+
+@pytest.mark.parametrize(("name", "dim"), list(integrable()))
 def test_density_integrates_to_one(name, dim, x64):
+    """By the trapezoidal rule over the samples and beyond; a spline's or a ReLU's kinks cost it some accuracy."""
     flow = Pushforward(Normal.standard(dim), build(name, dim, scale=0.5))
     samples = np.asarray(flow.sample(jax.random.key(1), (1000,)))
     low, high = samples.min(axis=0), samples.max(axis=0)
-    grid = Grid(tuple(zip((2 * low - high).tolist(), (2 * high - low).tolist())), 2000 if dim == 1 else 400)
-    assert abs(grid.log_integral(grid.evaluate(eqx.filter_jit(flow.log_prob)))) < 1e-3
+    ends = ENTRIES[name].codomain(jnp.asarray([2 * low - high, 2 * high - low])).T.tolist()
+    grid = Grid(tuple(map(tuple, ends)), 2000 if dim == 1 else 400)
+    assert abs(grid.log_integral(grid.evaluate(eqx.filter_jit(flow.log_prob)))) < 1e-2

@@ -1,11 +1,53 @@
 """Every distribution that the conformance suite holds to the contract. A new one adds a line to `ENTRIES`."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from pushforward.bijections import DiagonalAffine, Inverse, Planar, Stack
-from pushforward.distributions import Normal, NormalMixture, Pushforward, Uniform
+from pushforward.distributions import (
+    Distribution,
+    FamilyMixture,
+    GeneralizedNormal,
+    Gumbel,
+    Laplace,
+    Logistic,
+    Mixture,
+    MultivariateNormal,
+    Normal,
+    Pushforward,
+    StudentT,
+    Uniform,
+    VonMises,
+)
 from tests.checks import randomised
+
+
+@dataclass(frozen=True)
+class Entry:
+    """`build(key, dim)` makes the distribution; `side` of a box in every dimension holds its mass.
+
+    The midpoint rule cuts the side into `12 * fine` pieces; a density with kinks needs more of them.
+    """
+
+    build: Callable[[jax.Array, int], Distribution]
+    side: tuple[float, float] = (-12.0, 12.0)
+    fine: int = 32
+    trained: bool = True
+
+
+def family(make):
+    """A trained member of a family near `make(dim)`."""
+
+    def build(key, dim):
+        standard = make(dim)
+        return jax.tree.map(jnp.add, standard, randomised(standard, key, 0.2))
+
+    return build
 
 
 def normal(key, dim):
@@ -17,8 +59,29 @@ def uniform(key, dim):
     return Uniform(jnp.full(dim, -1.0), jnp.linspace(2.0, 3.0, dim))
 
 
+def multivariate_normal(key, dim):
+    return randomised(MultivariateNormal.standard(dim), key, 0.7)
+
+
+def von_mises(key, dim):
+    return VonMises(2 * jax.random.normal(key, (dim,)), jnp.linspace(-0.5, 1.5, dim))
+
+
+def family_mixture(key, dim):
+    mixture = family(FamilyMixture.standard)(key, dim)
+    return eqx.tree_at(lambda mixture: mixture.components[-1].log_df, mixture, jnp.full(dim, 2.5))
+
+
 def mixture(key, dim):
-    return randomised(NormalMixture(jnp.zeros(4), jnp.zeros((4, dim)), jnp.zeros((4, dim))), key, 0.7)
+    return randomised(Mixture(jnp.zeros(4), Normal(jnp.zeros((4, dim)), jnp.zeros((4, dim)))), key, 0.7)
+
+
+def mixture_of_flows(key, dim):
+    @eqx.filter_vmap
+    def components(key):
+        return Pushforward(normal(key, dim), randomised(DiagonalAffine.identity(dim), key, 0.3))
+
+    return Mixture(jnp.array([0.2, -0.3, 0.5]), components(jax.random.split(key, 3)))
 
 
 def planar(key, dim):
@@ -30,10 +93,21 @@ def inverted(key, dim):
 
 
 ENTRIES = {
-    "normal": normal,
-    "normal, fixed": lambda key, dim: Normal(jax.random.normal(key, (dim,)), jnp.full(dim, -0.5), trained=False),
-    "uniform": uniform,
-    "normal mixture": mixture,
-    "planar flow": planar,
-    "inverse of an affine map": inverted,
+    "normal": Entry(normal),
+    "normal, fixed": Entry(
+        lambda key, dim: Normal(jax.random.normal(key, (dim,)), jnp.full(dim, -0.5), trained=False), trained=False
+    ),
+    "uniform": Entry(uniform, trained=False),
+    "laplace": Entry(family(lambda dim: Laplace.standard(dim, True)), (-18.0, 18.0), 144),
+    "logistic": Entry(family(lambda dim: Logistic.standard(dim, True)), (-24.0, 24.0)),
+    "gumbel": Entry(family(lambda dim: Gumbel.standard(dim, True)), (-6.0, 18.0)),
+    "student-t": Entry(family(lambda dim: StudentT.standard(dim, True, df=5.0)), (-60.0, 60.0)),
+    "generalized normal": Entry(family(lambda dim: GeneralizedNormal.standard(dim, True)), (-8.0, 8.0)),
+    "multivariate normal": Entry(multivariate_normal),
+    "von mises": Entry(von_mises, (-np.pi, np.pi)),
+    "mixture": Entry(mixture),
+    "mixture of flows": Entry(mixture_of_flows),
+    "family mixture": Entry(family_mixture, (-18.0, 18.0), 96),
+    "planar flow": Entry(planar),
+    "inverse of an affine map": Entry(inverted),
 }

@@ -34,7 +34,7 @@ class FakeRun:
     result: dict[str, Any]
     metrics: list[dict[str, Any]]
     target: Target
-    flow: Pushforward
+    model: Pushforward
     snapshots: list[tuple[int, Pushforward]]
 
 

@@ -16,7 +16,7 @@ from tests.checks import bin_masses, chi_square_p_value
 MANY_DIMENSIONS = ["funnel", "correlated-gaussian", "many-well", "student-t-mixture"]
 EVERY = [(name, 2) for name in TARGETS] + [(name, dim) for name in MANY_DIMENSIONS for dim in (4, 10)]
 every_target = pytest.mark.parametrize(("name", "dim"), EVERY)
-SAMPLED = ["gaussian-grid", "eight-gaussians", "banana", "correlated-gaussian", "student-t-mixture"]
+SAMPLED = [name for name in TARGETS if (target := make(name)).sample is not None and target.box is not None]
 
 
 @every_target
@@ -44,12 +44,39 @@ def test_log_z_on_the_box(name, x64):
 
 @pytest.mark.parametrize("name", SAMPLED)
 def test_samples_follow_the_density(name):
-    """Chi-square over the box; a right sampler fails one of the 5 cases with probability 5e-4."""
+    """Chi-square over the box; a right sampler fails one of the 8 cases with probability 8e-4."""
     target = make(name)
     masses = bin_masses(lambda x: target.log_densities(x) - target.log_z, target.box, bins=30, fine=24)
     samples = target.sample(jax.random.key(0), 20_000)
     assert samples.shape == (20_000, 2)
     assert chi_square_p_value(samples, masses, target.box) > 1e-4
+
+
+def test_what_can_be_sampled():
+    assert {"rings", "moons", "checkerboard", "gaussian-grid", "eight-gaussians", "banana"} <= set(SAMPLED)
+
+
+def test_radius_of_the_rings():
+    """Against the closed form of its law; this KS test fails by chance with probability 1e-4."""
+    scale = 0.15
+
+    def below(r, radius):
+        u, a = (r - radius) / scale, radius / scale
+        normal = radius * np.sqrt(2 * np.pi) * (stats.norm.cdf(u) - stats.norm.cdf(-a))
+        return normal - scale * (np.exp(-0.5 * u**2) - np.exp(-0.5 * a**2))
+
+    masses = [below(np.inf, radius) for radius in (1, 2, 3)]
+    samples = np.asarray(make("rings").sample(jax.random.key(3), 200_000), np.float64)
+    cdf = lambda r: sum(below(r, radius) for radius in (1, 2, 3)) / sum(masses)  # noqa: E731
+    assert stats.kstest(np.hypot(*samples.T), cdf).pvalue > 1e-4
+
+
+def test_squares_of_the_checkerboard():
+    """A square's middle has density 1 / 32 where it is dark and next to none where it is light."""
+    target = make("checkerboard")
+    middles = np.stack(np.meshgrid([-3, -1, 1, 3], [-3, -1, 1, 3]), axis=-1).astype(np.float32)
+    expected = np.where(np.add.outer(np.arange(4), np.arange(4)) % 2 == 0, 1 / 32, 0)
+    np.testing.assert_allclose(np.exp(target.log_densities(jnp.asarray(middles))), expected, rtol=1e-5, atol=1e-9)
 
 
 def funnel_whitened(x):

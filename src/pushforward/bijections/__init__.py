@@ -1,24 +1,69 @@
 """Bijections with log-determinants, one family a file."""
 
-from pushforward.bijections.affine import DiagonalAffine
+from pushforward.bijections.affine import ActNorm, DiagonalAffine, Translation, VolumePreservingAffine
+from pushforward.bijections.autoregressive import MaskedAutoregressive
 from pushforward.bijections.base import Bijection, Volume
-from pushforward.bijections.compose import Chain, Inverse, Stack
-from pushforward.bijections.coupling import AdditiveCoupling, alternating_mask
-from pushforward.bijections.linear import Permutation, Rotation
+from pushforward.bijections.compose import Chain, Concatenate, Frozen, Inverse, Pointwise, Stack
+from pushforward.bijections.continuous import Continuous
+from pushforward.bijections.coupling import Coupling
+from pushforward.bijections.elementwise import Exp, LeakyReLU, Sigmoid, Softplus, Tanh
+from pushforward.bijections.linear import Householder, LULinear, Permutation, Rotation
 from pushforward.bijections.planar import Planar
 from pushforward.bijections.radial import Radial
+from pushforward.bijections.reshape import Reshape, Squeeze
+from pushforward.bijections.residual import Residual
+from pushforward.bijections.sigmoidal import DeepSigmoidal
+from pushforward.bijections.spline import CircularSpline, Spline
+from pushforward.bijections.sylvester import Sylvester
+from pushforward.bijections.transformers import (
+    Additive,
+    Affine,
+    AffineVolumePreserving,
+    CircularRationalQuadratic,
+    RationalQuadratic,
+    Sigmoidal,
+    Transformer,
+)
 
 __all__ = [
-    "AdditiveCoupling",
+    "ActNorm",
+    "Additive",
+    "Affine",
+    "AffineVolumePreserving",
     "Bijection",
     "Chain",
+    "CircularRationalQuadratic",
+    "CircularSpline",
+    "Concatenate",
+    "Continuous",
+    "Coupling",
+    "DeepSigmoidal",
     "DiagonalAffine",
+    "Exp",
+    "Frozen",
+    "Householder",
     "Inverse",
+    "LULinear",
+    "LeakyReLU",
+    "MaskedAutoregressive",
     "Permutation",
     "Planar",
+    "Pointwise",
     "Radial",
+    "RationalQuadratic",
+    "Reshape",
+    "Residual",
     "Rotation",
+    "Sigmoid",
+    "Sigmoidal",
+    "Softplus",
+    "Spline",
+    "Squeeze",
     "Stack",
+    "Sylvester",
+    "Tanh",
+    "Transformer",
+    "Translation",
     "Volume",
-    "alternating_mask",
+    "VolumePreservingAffine",
 ]

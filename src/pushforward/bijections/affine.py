@@ -1,9 +1,34 @@
 """Elementwise affine maps."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
+
+
+class Translation(Bijection):
+    """`f(x) = x + loc`.
+
+    Attributes:
+        loc: shape `(D,)`.
+    """
+
+    loc: Float[Array, "... D"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.loc.shape[-1:]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.PRESERVING
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return x + self.loc, jnp.zeros((), x.dtype)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return y - self.loc, jnp.zeros((), y.dtype)
 
 
 class DiagonalAffine(Bijection):
@@ -35,3 +60,67 @@ class DiagonalAffine(Bijection):
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return (y - self.loc) * jnp.exp(-self.log_scale), -jnp.sum(self.log_scale)
+
+
+class VolumePreservingAffine(Bijection):
+    """`f(x) = loc + exp(log_scale - mean(log_scale)) x`, elementwise: the log scales sum to zero for every D.
+
+    Attributes:
+        loc: shape `(D,)`.
+        log_scale: shape `(D,)`; only its differences act.
+    """
+
+    loc: Float[Array, "... D"]
+    log_scale: Float[Array, "... D"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.loc.shape[-1:]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.PRESERVING
+
+    def _centred(self) -> Float[Array, " D"]:
+        return self.log_scale - jnp.mean(self.log_scale)
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.loc + jnp.exp(self._centred()) * x, jnp.zeros((), x.dtype)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return (y - self.loc) * jnp.exp(-self._centred()), jnp.zeros((), y.dtype)
+
+
+class ActNorm(Bijection):
+    """A diagonal affine map that `calibrate` starts so that a batch pulled back through it has mean 0 and variance 1.
+
+    Kingma & Dhariwal, 2018, "Glow: Generative Flow with Invertible 1x1 Convolutions", section 3.1. A dimension that is
+    constant in the batch keeps its scale.
+    """
+
+    affine: DiagonalAffine
+
+    @staticmethod
+    def identity(dim: int) -> "ActNorm":
+        """The layer before it has seen data."""
+        return ActNorm(DiagonalAffine.identity(dim))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.affine.shape
+
+    @property
+    def volume(self) -> Volume:
+        return self.affine.volume
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.affine.forward_and_log_det(x)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.affine.inverse_and_log_det(y)
+
+    def calibrate(self, y: Float[Array, "n D"]) -> tuple["ActNorm", Float[Array, "n D"]]:
+        spread = jnp.std(y, axis=0)
+        log_scale = jnp.where(spread > 0, jnp.log(jnp.where(spread > 0, spread, 1)), self.affine.log_scale)
+        calibrated = ActNorm(DiagonalAffine(jnp.mean(y, axis=0), log_scale))
+        return calibrated, jax.vmap(calibrated.inverse)(y)

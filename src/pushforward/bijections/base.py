@@ -28,13 +28,19 @@ class Volume(IntEnum):
 class Bijection(eqx.Module):
     """An invertible differentiable map of **one** sample, with its log-determinant in nats.
 
-    Batches are `jax.vmap`'s work. A subclass gives `shape`, `volume`, `forward_and_log_det` and `inverse_and_log_det`.
+    Batches are `jax.vmap`'s work. A subclass gives `shape`, `volume`, `forward_and_log_det` and `inverse_and_log_det`,
+    and `out_shape` where the map changes the shape.
     """
 
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """Event shape: the shape of one sample."""
+        """Event shape: the shape of one sample that goes in."""
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """The shape of one sample that comes out."""
+        return self.shape
 
     @property
     @abstractmethod
@@ -60,6 +66,13 @@ class Bijection(eqx.Module):
     def resolve(self) -> "Bijection":
         """The same map with its constrained parameters computed, so that a batch or a scan computes them once."""
         return self
+
+    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Bijection", Float[Array, "n ..."]]:
+        """The same kind of map, started from a batch of outputs `y`, and the inputs that they come from.
+
+        Only `ActNorm`, and what is made with it, depends on the data; other maps stay as they are.
+        """
+        return self, jax.vmap(self.resolve().inverse)(y)
 
     def push_score(
         self, x: Float[Array, "..."], score: Float[Array, "..."]

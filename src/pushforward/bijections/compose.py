@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import reduce
+from itertools import accumulate, pairwise
 
 import equinox as eqx
 import jax
@@ -16,7 +17,7 @@ class Chain(Bijection):
     """Unlike bijections in turn: the first of `bijections` acts first.
 
     Raises:
-        ValueError: there is no bijection, or two of them have different event shapes.
+        ValueError: there is no bijection, or one does not take the shape that the one before gives.
     """
 
     bijections: tuple[Bijection, ...]
@@ -24,13 +25,20 @@ class Chain(Bijection):
     def __check_init__(self) -> None:
         if not self.bijections:
             raise ValueError("Chain needs at least one bijection")
-        shapes = {bijection.shape for bijection in self.bijections}
-        if len(shapes) > 1:
-            raise ValueError(f"Chain needs bijections of one event shape, got {sorted(shapes)}")
+        for first, second in pairwise(self.bijections):
+            if first.out_shape != second.shape:
+                raise ValueError(
+                    f"{type(first).__name__} gives the event shape {first.out_shape}, "
+                    f"{type(second).__name__} takes {second.shape}"
+                )
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.bijections[0].shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.bijections[-1].out_shape
 
     @property
     def volume(self) -> Volume:
@@ -53,6 +61,13 @@ class Chain(Bijection):
             log_dets.append(log_det)
         return y, reduce(jnp.add, log_dets)
 
+    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Chain", Float[Array, "n ..."]]:
+        calibrated = []
+        for bijection in reversed(self.bijections):
+            bijection, y = bijection.calibrate(y)
+            calibrated.append(bijection)
+        return Chain(tuple(reversed(calibrated))), y
+
     def push_score(
         self, x: Float[Array, "..."], score: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
@@ -67,8 +82,8 @@ class Stack(Bijection):
     """Layers of one kind in turn, run by `lax.scan`: compile time does not grow with their number.
 
     Every array leaf of `layers` carries a leading axis of size `length`. Constrained parameters are resolved for all
-    layers at once before the scan, and its backward pass computes each layer again from its input, which is cheaper
-    than to keep what lies between. No layers at all (`length` 0) is the identity.
+    layers at once before the scan, and its backward pass computes each layer again from its input and its matrix
+    products, which is cheaper than to keep the rest. No layers at all (`length` 0) is the identity.
 
     Example:
         >>> stack = Stack.init(lambda key, index: Planar.init(key, dim=2), jax.random.key(0), length=32)
@@ -112,7 +127,7 @@ class Stack(Bijection):
         def body(carry: tuple[Array, ...], layer: Bijection) -> tuple[tuple[Array, ...], None]:
             return step(eqx.combine(layer, static), carry), None
 
-        body = jax.checkpoint(body, prevent_cse=False)
+        body = jax.checkpoint(body, prevent_cse=False, policy=jax.checkpoint_policies.dots_saveable)
         carry, _ = lax.scan(body, carry, arrays, length=self.length, reverse=reverse)
         return carry
 
@@ -124,6 +139,16 @@ class Stack(Bijection):
 
         x, log_det = self._scan(step, (x, jnp.zeros((), x.dtype)))
         return x, log_det
+
+    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Stack", Float[Array, "n ..."]]:
+        arrays, static = eqx.partition(self.layers, eqx.is_array)
+
+        def body(y: Array, layer: Bijection) -> tuple[Array, Bijection]:
+            calibrated, y = eqx.combine(layer, static).calibrate(y)
+            return y, eqx.filter(calibrated, eqx.is_array)
+
+        y, arrays = lax.scan(body, y, arrays, length=self.length, reverse=True)
+        return Stack(eqx.combine(arrays, static), self.length), y
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         def step(layer: Bijection, carry: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -153,6 +178,10 @@ class Inverse(Bijection):
 
     @property
     def shape(self) -> tuple[int, ...]:
+        return self.bijection.out_shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
         return self.bijection.shape
 
     @property
@@ -167,3 +196,125 @@ class Inverse(Bijection):
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.bijection.forward_and_log_det(y)
+
+
+class Concatenate(Bijection):
+    """Bijections side by side, each on its own part of the last axis.
+
+    Raises:
+        ValueError: there is no bijection, or their shapes differ in another axis than the last.
+    """
+
+    bijections: tuple[Bijection, ...]
+
+    def __check_init__(self) -> None:
+        if not self.bijections:
+            raise ValueError("Concatenate needs at least one bijection")
+        for shapes in ([b.shape for b in self.bijections], [b.out_shape for b in self.bijections]):
+            if len({shape[:-1] for shape in shapes}) > 1 or not all(shapes):
+                raise ValueError(f"Concatenate needs shapes that differ in the last axis only, got {shapes}")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return _concatenated([bijection.shape for bijection in self.bijections])
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return _concatenated([bijection.out_shape for bijection in self.bijections])
+
+    @property
+    def volume(self) -> Volume:
+        return max(bijection.volume for bijection in self.bijections)
+
+    def resolve(self) -> "Concatenate":
+        return Concatenate(tuple(bijection.resolve() for bijection in self.bijections))
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        parts = _split(x, [bijection.shape[-1] for bijection in self.bijections])
+        results = [bijection.forward_and_log_det(part) for bijection, part in zip(self.bijections, parts)]
+        return jnp.concatenate([y for y, _ in results], axis=-1), reduce(jnp.add, [log_det for _, log_det in results])
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        parts = _split(y, [bijection.out_shape[-1] for bijection in self.bijections])
+        results = [bijection.inverse_and_log_det(part) for bijection, part in zip(self.bijections, parts)]
+        return jnp.concatenate([x for x, _ in results], axis=-1), reduce(jnp.add, [log_det for _, log_det in results])
+
+    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Concatenate", Float[Array, "n ..."]]:
+        parts = _split(y, [bijection.out_shape[-1] for bijection in self.bijections])
+        results = [bijection.calibrate(part) for bijection, part in zip(self.bijections, parts)]
+        return Concatenate(tuple(b for b, _ in results)), jnp.concatenate([x for _, x in results], axis=-1)
+
+
+class Pointwise(Bijection):
+    """One bijection of vectors at every place of an array, such as a 1x1 convolution of an image.
+
+    Attributes:
+        bijection: of shape `(C,)`.
+        places: the leading axes of the event shape, `(*places, C)`.
+    """
+
+    bijection: Bijection
+    places: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (*self.places, *self.bijection.shape)
+
+    @property
+    def volume(self) -> Volume:
+        return self.bijection.volume
+
+    def resolve(self) -> "Pointwise":
+        return Pointwise(self.bijection.resolve(), self.places)
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        y, log_dets = jax.vmap(self.bijection.forward_and_log_det)(x.reshape(-1, x.shape[-1]))
+        return y.reshape(x.shape), jnp.sum(log_dets)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        x, log_dets = jax.vmap(self.bijection.inverse_and_log_det)(y.reshape(-1, y.shape[-1]))
+        return x.reshape(y.shape), jnp.sum(log_dets)
+
+    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Pointwise", Float[Array, "n ..."]]:
+        bijection, x = self.bijection.calibrate(y.reshape(-1, y.shape[-1]))
+        return Pointwise(bijection, self.places), x.reshape(y.shape)
+
+
+class Frozen(Bijection):
+    """A bijection whose parameters are held fixed: no gradient reaches them."""
+
+    bijection: Bijection
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.bijection.shape
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        return self.bijection.out_shape
+
+    @property
+    def volume(self) -> Volume:
+        return self.bijection.volume
+
+    def _held(self) -> Bijection:
+        arrays, static = eqx.partition(self.bijection, eqx.is_inexact_array)
+        held: Bijection = eqx.combine(lax.stop_gradient(arrays), static)
+        return held
+
+    def resolve(self) -> "Frozen":
+        return Frozen(self.bijection.resolve())
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self._held().forward_and_log_det(x)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self._held().inverse_and_log_det(y)
+
+
+def _concatenated(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    return (*shapes[0][:-1], sum(shape[-1] for shape in shapes))
+
+
+def _split(array: Array, sizes: list[int]) -> list[Array]:
+    return jnp.split(array, list(accumulate(sizes))[:-1], axis=-1)

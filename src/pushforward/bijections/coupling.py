@@ -1,49 +1,61 @@
 """Coupling layers: a part of the dimensions stays, and moves the others."""
 
+from collections.abc import Callable
+
+import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
-from pushforward.nets import MLP
+from pushforward.bijections.transformers import Transformer
+
+Network = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 
 
-class AdditiveCoupling(Bijection):
-    """`f(x) = x + (1 - mask) t(mask x)`: volume preserving.
+class Coupling(Bijection):
+    """The first part of the last axis stays; from it a network emits the parameters that transform the rest.
 
-    Dinh, Krueger & Bengio, 2015, "NICE: Non-linear Independent Components Estimation", section 3.2.
+    Dinh et al., 2015 (NICE) and 2017 (Real NVP); Durkan et al., 2019 (splines). Both directions take one pass. With one
+    part of a squeezed image it is Real NVP's channel mask.
 
     Attributes:
-        mask: True where a dimension stays, shape `(D,)`; not trained, but saved with the parameters.
-        translation: the network `t`, from D to D numbers.
+        transformer: what is done to the rest.
+        network: from what stays, `(*places, kept)`, to `(*places, moved * transformer.size)`.
+        event_shape: `(*places, kept + moved)`.
+        kept: how many numbers of the last axis stay.
+
+    Raises:
+        ValueError: nothing stays, or nothing is left to transform.
     """
 
-    mask: Bool[Array, "... D"]
-    translation: MLP
+    transformer: Transformer
+    network: Network
+    event_shape: tuple[int, ...] = eqx.field(static=True)
+    kept: int = eqx.field(static=True)
 
-    @staticmethod
-    def init(key: PRNGKeyArray, mask: Bool[Array, " D"], width: int = 16, depth: int = 2) -> "AdditiveCoupling":
-        """A layer whose network starts at zero, so that it starts as the identity."""
-        (dim,) = mask.shape
-        return AdditiveCoupling(mask, MLP.init(key, dim, dim, width, depth))
+    def __check_init__(self) -> None:
+        if not 0 < self.kept < self.event_shape[-1]:
+            raise ValueError(f"{self.kept} of {self.event_shape[-1]} dimensions cannot stay: some must, and some must move")
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.mask.shape[-1:]
+        return self.event_shape
 
     @property
     def volume(self) -> Volume:
-        return Volume.PRESERVING
+        return self.transformer.volume
 
-    def _shift(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        return jnp.where(self.mask, 0, self.translation(jnp.where(self.mask, x, 0)))
+    def _split(self, x: Float[Array, "..."]) -> tuple[Array, Array, Bijection]:
+        stays, moves = jnp.split(x, [self.kept], axis=-1)
+        parameters = self.network(stays).reshape(moves.size, self.transformer.size)
+        return stays, moves, self.transformer(parameters)
 
     def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return x + self._shift(x), jnp.zeros((), x.dtype)
+        stays, moves, bijection = self._split(x)
+        moved, log_det = bijection.forward_and_log_det(moves.ravel())
+        return jnp.concatenate([stays, moved.reshape(moves.shape)], axis=-1), log_det
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return y - self._shift(y), jnp.zeros((), y.dtype)
-
-
-def alternating_mask(dim: int, index: int | Int[Array, ""] = 0) -> Bool[Array, " D"]:
-    """Every other dimension, from the first for even `index` and from the second for odd."""
-    return (jnp.arange(dim) + index) % 2 == 0
+        stays, moves, bijection = self._split(y)
+        moved, log_det = bijection.inverse_and_log_det(moves.ravel())
+        return jnp.concatenate([stays, moved.reshape(moves.shape)], axis=-1), log_det

@@ -1,7 +1,8 @@
-"""Linear maps that preserve volume, used to mix the dimensions between coupling layers."""
+"""Linear maps, used to mix the dimensions between other layers."""
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
@@ -18,8 +19,15 @@ class Permutation(Bijection):
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int) -> "Permutation":
-        """A uniformly random permutation."""
-        return Permutation(jax.random.permutation(key, dim))
+        """A random permutation; where the draw is the identity, which mixes nothing, the cyclic shift."""
+        order = jnp.arange(dim)
+        drawn = jax.random.permutation(key, dim)
+        return Permutation(jnp.where(jnp.all(drawn == order), jnp.roll(order, 1), drawn))
+
+    @staticmethod
+    def reverse(dim: int) -> "Permutation":
+        """The dimensions in reverse order."""
+        return Permutation(jnp.arange(dim)[::-1])
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -34,38 +42,6 @@ class Permutation(Bijection):
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return y[jnp.argsort(self.indices)], jnp.zeros((), y.dtype)
-
-
-class Rotation(Bijection):
-    """`f(x) = Q x` with `Q = exp(A - A^T)`, a rotation for every value of the trained `A`.
-
-    Attributes:
-        generator: `A`, shape `(D, D)`; only its antisymmetric part acts.
-    """
-
-    generator: Float[Array, "... D D"]
-
-    @staticmethod
-    def init(key: PRNGKeyArray, dim: int) -> "Rotation":
-        """A random rotation: in two dimensions its angle has the standard deviation `pi / 2`."""
-        return Rotation(jax.random.normal(key, (dim, dim)) * (jnp.pi / 2) / dim**0.5)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.generator.shape[-1:]
-
-    @property
-    def volume(self) -> Volume:
-        return Volume.PRESERVING
-
-    def resolve(self) -> "Orthogonal":
-        return Orthogonal(jax.scipy.linalg.expm(self.generator - self.generator.T))
-
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().forward_and_log_det(x)
-
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().inverse_and_log_det(y)
 
 
 class Orthogonal(Bijection):
@@ -86,3 +62,124 @@ class Orthogonal(Bijection):
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.matrix.T @ y, jnp.zeros((), y.dtype)
+
+
+class Rotation(Bijection):
+    """`f(x) = Q x` with Cayley's `Q = (I + A - A^T)^-1 (I - A + A^T)`, a rotation for every value of the trained `A`.
+
+    Every rotation that turns no plane by exactly half a turn is one of them.
+
+    Attributes:
+        generator: `A`, shape `(D, D)`; only its antisymmetric part acts.
+    """
+
+    generator: Float[Array, "... D D"]
+
+    @staticmethod
+    def init(key: PRNGKeyArray, dim: int) -> "Rotation":
+        """A random rotation; in two dimensions by some 80 degrees either way."""
+        return Rotation(jax.random.normal(key, (dim, dim)) / dim**0.5)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.generator.shape[-1:]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.PRESERVING
+
+    def resolve(self) -> Orthogonal:
+        antisymmetric = self.generator - self.generator.T
+        identity = jnp.eye(*self.shape, dtype=self.generator.dtype)
+        return Orthogonal(jnp.linalg.solve(identity + antisymmetric, identity - antisymmetric))
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.resolve().forward_and_log_det(x)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.resolve().inverse_and_log_det(y)
+
+
+class Householder(Bijection):
+    """`f(x) = H_1 ... H_n x`, reflections `H = I - 2 v v^T / ||v||^2` across hyperplanes; D of them reach every rotation.
+
+    Tomczak & Welling, 2016, "Improving variational auto-encoders using Householder flow". Where `v` is 0, and `H` has
+    no limit, it is left out.
+
+    Attributes:
+        vectors: the normals `v`, shape `(n, D)`.
+    """
+
+    vectors: Float[Array, "... n D"]
+
+    @staticmethod
+    def init(key: PRNGKeyArray, dim: int, reflections: int | None = None) -> "Householder":
+        """Random reflections, D of them unless given."""
+        return Householder(jax.random.normal(key, (dim if reflections is None else reflections, dim)))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.vectors.shape[-1:]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.PRESERVING
+
+    def resolve(self) -> Orthogonal:
+        def reflect(matrix: Array, v: Array) -> tuple[Array, None]:
+            squared = jnp.sum(v**2)
+            usable = squared > jnp.finfo(v.dtype).tiny ** 0.5
+            scale = jnp.where(usable, 2 / jnp.where(usable, squared, 1), 0)
+            return matrix - scale * jnp.outer(v, v @ matrix), None
+
+        identity = jnp.eye(*self.shape, dtype=self.vectors.dtype)
+        return Orthogonal(jax.lax.scan(reflect, identity, self.vectors, reverse=True)[0])
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.resolve().forward_and_log_det(x)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.resolve().inverse_and_log_det(y)
+
+
+class LULinear(Bijection):
+    """`f(x) = L U x[indices]`, an invertible matrix with a fixed permutation: the log-determinant is a sum.
+
+    Kingma & Dhariwal, 2018, "Glow: Generative Flow with Invertible 1x1 Convolutions", section 3.2. In `Pointwise` it is
+    the invertible 1x1 convolution.
+
+    Attributes:
+        triangles: shape `(D, D)`: below the diagonal that of `L`, whose diagonal is 1; above it that of `U`.
+        log_diagonal: logs of the diagonal of `U`, shape `(D,)`.
+        permutation: fixed.
+    """
+
+    triangles: Float[Array, "... D D"]
+    log_diagonal: Float[Array, "... D"]
+    permutation: Permutation
+
+    @staticmethod
+    def init(key: PRNGKeyArray, dim: int) -> "LULinear":
+        """A random permutation, which training turns into any matrix near it."""
+        return LULinear(jnp.zeros((dim, dim)), jnp.zeros(dim), Permutation.init(key, dim))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.log_diagonal.shape[-1:]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.CONSTANT
+
+    def _factors(self) -> tuple[Array, Array]:
+        lower = jnp.tril(self.triangles, -1) + jnp.eye(*self.shape, dtype=self.triangles.dtype)
+        return lower, jnp.triu(self.triangles, 1) + jnp.diag(jnp.exp(self.log_diagonal))
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        lower, upper = self._factors()
+        return lower @ (upper @ self.permutation.forward(x)), jnp.sum(self.log_diagonal)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        lower, upper = self._factors()
+        x = solve_triangular(upper, solve_triangular(lower, y, lower=True, unit_diagonal=True))
+        return self.permutation.inverse(x), -jnp.sum(self.log_diagonal)

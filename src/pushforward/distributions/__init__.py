@@ -1,9 +1,34 @@
 """Distributions with densities that can be evaluated and sampled."""
 
-from pushforward.distributions.base import Distribution
-from pushforward.distributions.mixture import NormalMixture
+from pushforward.distributions.base import Distribution, over_batch
+from pushforward.distributions.family_mixture import FamilyMixture
+from pushforward.distributions.generalized_normal import GeneralizedNormal
+from pushforward.distributions.gumbel import Gumbel
+from pushforward.distributions.laplace import Laplace
+from pushforward.distributions.location_scale import LocationScale
+from pushforward.distributions.logistic import Logistic
+from pushforward.distributions.mixture import Mixture
+from pushforward.distributions.multivariate_normal import MultivariateNormal
 from pushforward.distributions.normal import Normal
 from pushforward.distributions.pushforward import Pushforward
+from pushforward.distributions.student_t import StudentT
 from pushforward.distributions.uniform import Uniform
+from pushforward.distributions.von_mises import VonMises
 
-__all__ = ["Distribution", "Normal", "NormalMixture", "Pushforward", "Uniform"]
+__all__ = [
+    "Distribution",
+    "FamilyMixture",
+    "GeneralizedNormal",
+    "Gumbel",
+    "Laplace",
+    "LocationScale",
+    "Logistic",
+    "Mixture",
+    "MultivariateNormal",
+    "Normal",
+    "Pushforward",
+    "StudentT",
+    "Uniform",
+    "VonMises",
+    "over_batch",
+]

@@ -1,45 +1,59 @@
 """Mixtures."""
 
-import math
-
+import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.distributions.base import Distribution, over_batch
 
 
-class NormalMixture(Distribution):
-    """A mixture of Normals with independent dimensions; weights, locations and scales are trained.
+class Mixture(Distribution):
+    """A mixture of distributions of one kind, with trained weights.
 
-    Sampling is not differentiable in the weights.
+    Sampling draws from every component and keeps one; it is differentiable in the components where their own samples
+    are, and not in the weights.
 
     Attributes:
         logits: unnormalised log weights, shape `(C,)`.
-        loc: shape `(C, D)`.
-        log_scale: shape `(C, D)`.
+        components: C distributions in one, each of whose arrays has a leading axis of length C.
+
+    Raises:
+        ValueError: an array of `components` has another leading axis.
+
+    Example:
+        >>> mixture = Mixture(jnp.zeros(4), Normal(jnp.zeros((4, 2)), jnp.zeros((4, 2))))
     """
 
     logits: Float[Array, "... C"]
-    loc: Float[Array, "... C D"]
-    log_scale: Float[Array, "... C D"]
+    components: Distribution
+
+    def __check_init__(self) -> None:
+        leading = self.logits.shape
+        for leaf in jax.tree.leaves(eqx.filter(self.components, eqx.is_array)):
+            if leaf.shape[: len(leading)] != leading:
+                raise ValueError(f"logits have shape {leading}, an array of components {leaf.shape}")
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.loc.shape[-1:]
+        return self.components.shape
 
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
-        key_component, key_noise = jax.random.split(key)
-        component = jax.random.categorical(key_component, self.logits, shape=shape)
-        noise = jax.random.normal(key_noise, (*shape, *self.shape), self.loc.dtype)
-        return self.loc[component] + jnp.exp(self.log_scale[component]) * noise
+        key_which, key_components = jax.random.split(key)
+        which = jax.random.categorical(key_which, self.logits, shape=shape)
+
+        keys = jax.random.split(key_components, self.logits.shape[-1])
+        sample = eqx.filter_vmap(lambda component, key: component.sample(key, shape), out_axes=len(shape))
+
+        def select(which: Array, samples: Array) -> Array:
+            return samples[which]
+
+        return over_batch(select, shape, which, sample(self.components, keys))
 
     def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         log_weights = jax.nn.log_softmax(self.logits)
 
         def log_prob(x: Array) -> Array:
-            noise = (x[None] - self.loc) * jnp.exp(-self.log_scale)
-            components = -0.5 * jnp.sum(noise**2, axis=-1) - jnp.sum(self.log_scale, axis=-1)
-            return jax.nn.logsumexp(log_weights + components) - 0.5 * x.size * math.log(2 * math.pi)
+            components: Array = eqx.filter_vmap(lambda component: component.log_prob(x))(self.components)
+            return jax.nn.logsumexp(log_weights + components)
 
         return over_batch(log_prob, self.batch_shape(x), x)

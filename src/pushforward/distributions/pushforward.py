@@ -30,7 +30,7 @@ class Pushforward(Distribution):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.bijection.shape
+        return self.bijection.out_shape
 
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
         return over_batch(self.bijection.resolve().forward, shape, self.base.sample(key, shape))
@@ -46,6 +46,10 @@ class Pushforward(Distribution):
         z, log_prob = self.base.sample_and_log_prob(key, shape)
         x, log_det = over_batch(self.bijection.resolve().forward_and_log_det, shape, z)
         return x, log_prob - log_det
+
+    def calibrated(self, x: Float[Array, "n ..."]) -> "Pushforward":
+        """The same flow with its activation normalisation, if it has any, started from a batch of data."""
+        return Pushforward(self.base, self.bijection.calibrate(x)[0])
 
     def sample_and_score(
         self, key: PRNGKeyArray, shape: tuple[int, ...] = ()

@@ -1,46 +1,68 @@
-"""Flows and losses from the settings of a fit."""
+"""Models and losses from the settings of an experiment."""
 
+import inspect
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pushforward import flows
-from pushforward.distributions import Normal, Pushforward
+from pushforward.bijections import Chain, DiagonalAffine, Frozen
+from pushforward.data import Dataset
+from pushforward.dequantize import Dequantized, UniformDequantization, VariationalDequantization
+from pushforward.distributions import Distribution, FamilyMixture, Normal, Pushforward, StudentT
 from pushforward.errors import UserError, nearest
-from pushforward.experiments.config import FitConfig
+from pushforward.experiments.config import FitConfig, FlowConfig, TrainConfig, flag
 from pushforward.objectives import annealing, free_energy
 from pushforward.targets import Target
 from pushforward.training import ensemble
 from pushforward.training.fit import Loss
 
+CALIBRATION_ROWS = 256
 
-def make_flow(config: FitConfig, dim: int, key: PRNGKeyArray) -> Pushforward:
-    """The untrained flow of one restart.
+
+def make_flow(
+    config: FlowConfig, shape: tuple[int, ...], key: PRNGKeyArray, base: Distribution, fast: flows.Fast
+) -> Pushforward:
+    """An untrained flow of samples of one shape, flattened unless the family is for images.
 
     Raises:
-        UserError: the family is unknown, or does not exist in `dim` dimensions.
+        UserError: the family is unknown, does not exist in this shape, or lacks a setting that is given.
     """
     if config.flow not in flows.RECIPES:
         raise UserError(f"unknown flow {config.flow!r}{nearest(config.flow, flows.RECIPES)}")
-    options: dict[str, Any] = {"base": Normal.standard(dim, trained=config.base == "trained")}
-    if config.flow == "planar":
-        options["initialisation"] = config.initialisation
-    if config.flow == "nice":
-        options |= {"mixing": config.mixing, "width": config.width, "depth": config.depth}
+    recipe = flows.RECIPES[config.flow]
+    known = inspect.signature(recipe).parameters
+    options: dict[str, Any] = config.options()
+    for name in options:
+        if name not in known:
+            of_flow = [flag(option) for option in config.OPTIONS if option in known]
+            raise UserError(f"{config.flow} has no {flag(name)}; it has {', '.join(of_flow) or 'no settings'}")
+    if "fast" in known:
+        options["fast"] = fast
+    if "shape" not in known:
+        size: Any = int(np.prod(shape))
+    elif len(shape) == 3:
+        size = shape
+    else:
+        raise UserError(f"{config.flow} is for images (H, W, C), not for samples of shape {shape}")
     try:
-        return flows.RECIPES[config.flow](key, dim, config.length, **options)
+        return recipe(key, size, config.length, base=base, **options)
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def make_ensemble(config: FitConfig, dim: int) -> Pushforward:
-    """The untrained flows of all restarts, along a leading axis."""
+def make_fit_ensemble(config: FitConfig, dim: int) -> Pushforward:
+    """The untrained flows of all restarts of a fit, along a leading axis."""
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
-    return ensemble(lambda key: make_flow(config, dim, key), key, config.restarts)
+    base = Normal.standard(dim, trained=config.base == "trained")
+    return ensemble(lambda key: make_flow(config, (dim,), key, base, "sampling"), key, config.restarts)
 
 
-def make_loss(config: FitConfig, target: Target) -> Loss:
+def make_fit_loss(config: FitConfig, target: Target) -> Loss:
     """The free energy that a fit minimises."""
     stick_the_landing = config.gradient == "stick-the-landing"
 
@@ -55,3 +77,52 @@ def make_loss(config: FitConfig, target: Target) -> Loss:
         )
 
     return loss
+
+
+def make_train_ensemble(config: TrainConfig, shape: tuple[int, ...], levels: int | None) -> Pushforward | Dequantized:
+    """The untrained models of all restarts, along a leading axis, before they have seen data."""
+    key = jax.random.fold_in(jax.random.key(config.seed), 0)
+    return ensemble(lambda key: _model(config, shape, levels, key), key, config.restarts)
+
+
+def calibrated(models: Pushforward | Dequantized, data: Dataset, key: PRNGKeyArray) -> Pushforward | Dequantized:
+    """An ensemble whose scales and activation normalisation start from the training data."""
+    rows = data.train[:CALIBRATION_ROWS]
+
+    @eqx.filter_jit
+    @eqx.filter_vmap(in_axes=(eqx.if_array(0),))
+    def calibrate(model: Pushforward | Dequantized) -> Pushforward | Dequantized:
+        if isinstance(model, Dequantized):
+            images, _ = model.noise.sample_and_log_prob(key, jnp.asarray(rows))
+            return eqx.tree_at(lambda model: model.flow, model, model.flow.calibrated(images))
+        scaling = Frozen(DiagonalAffine(jnp.asarray(data.train.mean(0)), jnp.log(jnp.asarray(data.train.std(0)))))
+        flow, _ = model.bijection.bijections
+        return Pushforward(model.base, Chain((flow, scaling))).calibrated(jnp.asarray(rows))
+
+    return calibrate(models)
+
+
+def _model(
+    config: TrainConfig, shape: tuple[int, ...], levels: int | None, key: PRNGKeyArray
+) -> Pushforward | Dequantized:
+    key_flow, key_noise = jax.random.split(key)
+    dim = int(np.prod(shape))
+    flow = make_flow(config, shape, key_flow, _base(config, dim), "density")
+    if levels is None:
+        return Pushforward(flow.base, Chain((flow.bijection, Frozen(DiagonalAffine.identity(dim)))))
+    noise: UniformDequantization | VariationalDequantization = UniformDequantization(levels)
+    if config.dequantization == "variational":
+        noise = VariationalDequantization.init(key_noise, shape[-1], levels)
+    return Dequantized(flows.pixels(flow, shape), noise)
+
+
+def _base(config: TrainConfig, dim: int) -> Distribution:
+    match config.base:
+        case "normal":
+            return Normal.standard(dim)
+        case "trained-normal":
+            return Normal.standard(dim, trained=True)
+        case "student-t":
+            return StudentT.standard(dim, trained=True)
+        case "families":
+            return FamilyMixture.standard(dim)

@@ -3,53 +3,97 @@
 import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import tyro
 import yaml
 
-from pushforward.errors import UserError
+from pushforward.errors import UserError, nearest
 
 
-@dataclass(frozen=True)
-class FitConfig:
-    """A flow fitted to a density by minimising the free energy."""
+@dataclass(frozen=True, kw_only=True)
+class FlowConfig:
+    """The flow of an experiment; a setting that its family does not have is refused."""
 
-    target: tyro.conf.Positional[str] = ""
-    """a name that `pushforward list` shows, or module:function for an unnormalised log density of your own"""
+    flow: str
+    """family of the layers, of those that `pushforward list` shows"""
 
-    flow: str = "planar"
-    """family of the layers: planar, radial or nice"""
+    length: int
+    """layers, K; 0 leaves the base alone"""
 
-    length: int = 16
-    """layers, K; 0 fits the base alone"""
+    initialisation: Literal["xavier", "plain"] | None = None
+    """planar: how the layers start"""
 
-    dim: int | None = None
-    """dimensions; 2 unless given, and required for module:function"""
+    orthogonal: Literal["orthogonal", "householder", "triangular"] | None = None
+    """sylvester: what its orthogonal matrices are"""
 
-    base: Literal["trained", "standard"] = "trained"
-    """N(mu, diag(sigma)^2) with mu and sigma trained, or N(0, I)"""
+    rank: int | None = None
+    """sylvester: width of a layer; as wide as the data unless given"""
 
-    initialisation: Literal["xavier", "plain"] = "xavier"
-    """planar flows: how the layers start"""
+    mixing: Literal["permutation", "reverse", "rotation", "householder", "lu"] | None = None
+    """coupling and autoregressive layers: what follows each"""
 
-    mixing: Literal["permutation", "rotation", "none"] = "permutation"
-    """NICE: what follows each coupling layer"""
+    width: int | None = None
+    """families with networks: hidden units or channels of each"""
 
-    width: int = 16
-    """NICE: hidden units of each network"""
+    depth: int | None = None
+    """families with networks: hidden layers of each"""
 
-    depth: int = 1
-    """NICE: hidden layers of each network"""
+    scale: float | None = None
+    """affine layers: largest log scale at the start"""
 
-    restarts: int = 8
-    """independent starts, trained side by side; the best is kept"""
+    bins: int | None = None
+    """splines: bins of each"""
+
+    bound: float | None = None
+    """splines: where their linear tails begin"""
+
+    units: int | None = None
+    """neural_autoregressive: sigmoids in each mixture"""
+
+    coefficient: float | None = None
+    """residual: Lipschitz constant of each network"""
+
+    tolerance: float | None = None
+    """continuous: of the solver"""
+
+    exact: bool | None = None
+    """residual and continuous: exact log-determinants or unbiased estimates"""
+
+    levels: int | None = None
+    """glow: how often the image is halved"""
+
+    OPTIONS: ClassVar[tuple[str, ...]] = (
+        "initialisation",
+        "orthogonal",
+        "rank",
+        "mixing",
+        "width",
+        "depth",
+        "scale",
+        "bins",
+        "bound",
+        "units",
+        "coefficient",
+        "tolerance",
+        "exact",
+        "levels",
+    )
+
+    def options(self) -> dict[str, Any]:
+        """The settings of the family that are given, by name."""
+        return {name: getattr(self, name) for name in self.OPTIONS if getattr(self, name) is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model is trained."""
 
     steps: int = 10_000
     """updates"""
 
     batch_size: int = 256
-    """draws per update"""
+    """draws or rows per update"""
 
     learning_rate: float = 1e-2
     """of Adam, at the start of the schedule"""
@@ -60,6 +104,34 @@ class FitConfig:
     gradient_clip: float = 10.0
     """largest global norm of a gradient; 0 for none"""
 
+    seed: int = 0
+    """of every random number"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig(FlowConfig, TrainingConfig):
+    """A flow fitted to a density by minimising the free energy."""
+
+    KIND: ClassVar[str] = "fit"
+
+    target: tyro.conf.Positional[str] = ""
+    """a name that `pushforward list` shows, or module:function for an unnormalised log density of your own"""
+
+    flow: str = "planar"
+    """family of the layers, of those that `pushforward list` shows"""
+
+    length: int = 16
+    """layers, K; 0 fits the base alone"""
+
+    dim: int | None = None
+    """dimensions; 2 unless given, and required for module:function"""
+
+    base: Literal["trained", "standard"] = "trained"
+    """N(mu, diag(sigma)^2) with mu and sigma trained, or N(0, I)"""
+
+    restarts: int = 8
+    """independent starts, trained side by side; the best is kept"""
+
     gradient: Literal["reparameterised", "stick-the-landing"] = "reparameterised"
     """estimator of the gradient"""
 
@@ -68,9 +140,6 @@ class FitConfig:
 
     log_z: float | None = None
     """module:function only: its log normaliser, where you know it"""
-
-    seed: int = 0
-    """of every random number"""
 
     samples: int = 2**17
     """draws that the fit is judged by"""
@@ -84,29 +153,97 @@ class FitConfig:
         Raises:
             UserError: one of them is out of its range.
         """
-        least = {
-            "length": 0,
-            "dim": 1,
-            "restarts": 1,
-            "steps": 1,
-            "batch_size": 1,
-            "annealing_steps": 0,
-            "width": 1,
-            "depth": 0,
-        }
-        least |= {"samples": 1000, "frames": 0, "gradient_clip": 0, "seed": 0}
-        for name, bound in least.items():
-            value = getattr(self, name)
-            if value is not None and not value >= bound:
-                raise UserError(f"{flag(name)} must be {bound} or more, got {value}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise UserError(f"--learning-rate must be positive and finite, got {self.learning_rate}")
+        _check_ranges(self, {"dim": 1, "restarts": 1, "annealing_steps": 0, "samples": 1000, "frames": 0})
         if not self.target:
             raise UserError("give a target: a name that `pushforward list` shows, or module:function")
 
+    @property
+    def title(self) -> str:
+        """What the run is called while it is trained."""
+        return f"{self.target} · {self.flow} · K = {self.length}"
+
+    @property
+    def folder_name(self) -> str:
+        """What the run's folder is called unless the user says."""
+        return f"{self.target.replace(':', '-')}-{self.flow}-{self.length}"
+
     def command(self) -> str:
         """The command that this configuration comes from, with every setting that is not the default."""
-        return shlex.join(["pushforward", "fit", self.target, *_flags(self, {"target"})])
+        return shlex.join(["pushforward", "fit", self.target, *_flags(self, FitConfig(), {"target"})])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(FlowConfig, TrainingConfig):
+    """A flow trained on data by maximum likelihood."""
+
+    KIND: ClassVar[str] = "train"
+
+    data: tyro.conf.Positional[str] = ""
+    """a data set or preset that `pushforward list` shows, or a .csv, .tsv, .npy, .npz or .parquet file"""
+
+    flow: str = "nsf_autoregressive"
+    """family of the layers, of those that `pushforward list` shows"""
+
+    length: int = 5
+    """layers, K; of glow: steps of each level"""
+
+    base: Literal["normal", "trained-normal", "student-t", "families"] = "normal"
+    """N(0, I), N(mu, diag(sigma)^2), Student-t with trained tails, or a trained mixture of families"""
+
+    steps: int = 10_000
+    """updates at most"""
+
+    learning_rate: float = 1e-3
+    """of Adam, at the start of the schedule"""
+
+    restarts: int = 1
+    """independent starts, trained side by side; the best by validation is kept"""
+
+    validation: float = 0.1
+    """fraction of the rows that choose the step; of the training set, where there is an official test set"""
+
+    test: float = 0.1
+    """fraction of the rows that judge the result, where there is no official test set"""
+
+    size: int | None = None
+    """rows to draw of a known density; only for those"""
+
+    validate_every: int = 100
+    """steps between two validations"""
+
+    patience: int = 3_000
+    """steps without a better validation after which training stops; 0 for never"""
+
+    dequantization: Literal["uniform", "variational"] = "uniform"
+    """images: the noise that makes grey levels continuous"""
+
+    def check(self) -> None:
+        """Refuse settings that cannot work.
+
+        Raises:
+            UserError: one of them is out of its range.
+        """
+        _check_ranges(self, {"restarts": 1, "validate_every": 1, "patience": 0})
+        if not self.data:
+            raise UserError("give data: a data set or preset that `pushforward list` shows, or a file")
+
+    @property
+    def title(self) -> str:
+        """What the run is called while it is trained."""
+        return f"{Path(self.data).name} · {self.flow} · K = {self.length}"
+
+    @property
+    def folder_name(self) -> str:
+        """What the run's folder is called unless the user says."""
+        return f"{Path(self.data).stem}-{self.flow}-{self.length}"
+
+    def command(self) -> str:
+        """The command that this configuration comes from, with every setting that is not the default."""
+        return shlex.join(["pushforward", "train", self.data, *_flags(self, TrainConfig(), {"data"})])
+
+
+RunConfig = FitConfig | TrainConfig
+KINDS: dict[str, type[FitConfig] | type[TrainConfig]] = {kind.KIND: kind for kind in (FitConfig, TrainConfig)}
 
 
 @dataclass(frozen=True)
@@ -142,7 +279,8 @@ class StudyConfig:
 
     def command(self) -> str:
         """The command that this configuration comes from, with every setting that is not the default."""
-        return shlex.join(["pushforward", "reproduce", self.study, *_flags(self, {"study", "out", "results"})])
+        words = _flags(self, StudyConfig(self.study), {"study", "out", "results"})
+        return shlex.join(["pushforward", "reproduce", self.study, *words])
 
 
 def flag(name: str) -> str:
@@ -150,21 +288,38 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def _flags(config: FitConfig | StudyConfig, leave_out: set[str]) -> list[str]:
+def _check_ranges(config: RunConfig, more: dict[str, int]) -> None:
+    least = {"length": 0, "steps": 1, "batch_size": 1, "gradient_clip": 0, "seed": 0}
+    least |= {"rank": 1, "width": 1, "depth": 0, "bins": 2, "units": 1, "levels": 1}
+    for name, bound in (least | more).items():
+        value = getattr(config, name)
+        if value is not None and not value >= bound:
+            raise UserError(f"{flag(name)} must be {bound} or more, got {value}")
+    for name in ("learning_rate", "scale", "bound", "tolerance"):
+        value = getattr(config, name)
+        if value is not None and not 0 < value < float("inf"):
+            raise UserError(f"{flag(name)} must be positive and finite, got {value}")
+
+
+def _flags(config: RunConfig | StudyConfig, default: RunConfig | StudyConfig, leave_out: set[str]) -> list[str]:
     words = []
     for f in fields(config):
         value = getattr(config, f.name)
-        if f.name not in leave_out and value != f.default:
+        if f.name in leave_out or value == getattr(default, f.name):
+            continue
+        if isinstance(value, bool):
+            words.append(flag(f.name) if value else flag(f"no_{f.name}"))
+        else:
             words += [flag(f.name), *map(str, value if isinstance(value, tuple) else (value,))]
     return words
 
 
-def to_yaml(config: FitConfig) -> str:
+def to_yaml(config: RunConfig) -> str:
     """The configuration as the text of a `config.yaml`."""
-    return yaml.safe_dump(asdict(config), sort_keys=False)
+    return yaml.safe_dump({"experiment": config.KIND, **asdict(config)}, sort_keys=False)
 
 
-def from_yaml(text: str, where: str) -> FitConfig:
+def from_yaml(text: str, where: str) -> RunConfig:
     """The configuration in the text of a `config.yaml`.
 
     Raises:
@@ -172,6 +327,9 @@ def from_yaml(text: str, where: str) -> FitConfig:
     """
     try:
         values = yaml.safe_load(text)
-        return FitConfig(**values)
-    except (yaml.YAMLError, TypeError) as error:
-        raise UserError(f"{where} is not the configuration of a fit: {str(error).splitlines()[0]}") from error
+        kind = values.pop("experiment")
+        if kind not in KINDS:
+            raise UserError(f"{where} is of an unknown experiment {kind!r}{nearest(str(kind), KINDS)}")
+        return KINDS[kind](**values)
+    except (yaml.YAMLError, TypeError, AttributeError, KeyError) as error:
+        raise UserError(f"{where} is not the configuration of a run: {str(error).splitlines()[0]}") from error

@@ -12,16 +12,16 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.distributions import Pushforward
 from pushforward.evaluation import judge, log_weights
-from pushforward.experiments.build import make_ensemble, make_loss
+from pushforward.experiments.build import make_fit_ensemble, make_fit_loss
 from pushforward.experiments.config import FitConfig
 from pushforward.experiments.progress import training_progress
-from pushforward.experiments.runs import Run, environment
+from pushforward.experiments.runs import FitRun, environment
 from pushforward.training import adam, fit, member
 
 SELECTION_SAMPLES = 2**15
 
 
-def run_fit(run: Run, *, quiet: bool = False) -> dict[str, Any]:
+def run_fit(run: FitRun, *, quiet: bool = False) -> dict[str, Any]:
     """Train from the newest checkpoint of `run`, or from the start; judge the best restart; write `result.json`.
 
     Returns:
@@ -37,12 +37,11 @@ def run_fit(run: Run, *, quiet: bool = False) -> dict[str, Any]:
     run.drop_records_after(max(checkpoints.steps(), default=0))
     before = run.metrics[-1]["seconds"] if run.metrics else 0.0
 
-    title = f"{config.target} · {config.flow} · K = {config.length}"
     start = time.perf_counter()
-    with training_progress(title, config.steps, quiet) as on_progress:
+    with training_progress(config.title, config.steps, quiet) as on_progress:
         trained = fit(
-            make_ensemble(config, target.dim),
-            make_loss(config, target),
+            make_fit_ensemble(config, target.dim),
+            make_fit_loss(config, target),
             key=_key(config, 1),
             steps=config.steps,
             optimizer=adam(
@@ -79,7 +78,7 @@ def _key(config: FitConfig, purpose: int) -> PRNGKeyArray:
     return jax.random.fold_in(jax.random.key(config.seed), purpose)
 
 
-def _free_energies(models: Pushforward, run: Run) -> Float[np.ndarray, " restarts"]:
+def _free_energies(models: Pushforward, run: FitRun) -> Float[np.ndarray, " restarts"]:
     """The free energy of every restart, from draws of their own: those that judge the best one are others."""
 
     @eqx.filter_jit

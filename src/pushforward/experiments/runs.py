@@ -1,9 +1,12 @@
-"""Runs: folders that hold everything about a fit, and can be reread without the process that wrote them."""
+"""Runs: folders that hold everything about an experiment, and can be reread without the process that wrote them."""
 
+import hashlib
 import json
 import os
 import platform
 import shutil
+from abc import abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -14,21 +17,23 @@ import equinox as eqx
 import jax
 import numpy as np
 
-from pushforward import targets
-from pushforward.distributions import Pushforward
+from pushforward import data, targets
+from pushforward.data import Dataset
+from pushforward.dequantize import Dequantized
+from pushforward.distributions import Distribution, Pushforward
 from pushforward.errors import UserError
-from pushforward.experiments.build import make_ensemble
-from pushforward.experiments.config import FitConfig, from_yaml, to_yaml
+from pushforward.experiments.build import make_fit_ensemble, make_train_ensemble
+from pushforward.experiments.config import FitConfig, RunConfig, TrainConfig, from_yaml, to_yaml
 from pushforward.targets import Target
 from pushforward.training import Checkpoints, Record, member, restore_models
 
-CONFIG, METRICS, CHECKPOINTS, RESULT = "config.yaml", "metrics.jsonl", "checkpoints", "result.json"
-PARTS = (CONFIG, METRICS, CHECKPOINTS, RESULT, "figures", "report.html")
+CONFIG, METRICS, CHECKPOINTS, RESULT, DATA = "config.yaml", "metrics.jsonl", "checkpoints", "result.json", "data.json"
+PARTS = (CONFIG, METRICS, CHECKPOINTS, RESULT, DATA, "figures", "report.html")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A fit on disk.
+    """An experiment on disk.
 
     Attributes:
         folder: where it is.
@@ -36,12 +41,26 @@ class Run:
     """
 
     folder: Path
-    config: FitConfig
+    config: Any
 
-    @cached_property
-    def target(self) -> Target:
-        """What was fitted."""
-        return targets.make(self.config.target, self.config.dim, log_z=self.config.log_z)
+    @abstractmethod
+    def prepare(self) -> dict[str, Any] | None:
+        """Refuse what cannot be run before anything is written; what `data.json` should say, if there is one."""
+
+    @property
+    @abstractmethod
+    def checkpoints(self) -> Checkpoints:
+        """Where training is saved."""
+
+    @property
+    @abstractmethod
+    def model(self) -> Distribution | Dequantized:
+        """The best restart, trained."""
+
+    @property
+    def flow(self) -> Distribution:
+        """The best restart, trained, as a density; of images in [0, 1]."""
+        return self.model.flow if isinstance(self.model, Dequantized) else self.model
 
     @property
     def finished(self) -> bool:
@@ -53,10 +72,11 @@ class Run:
         """The content of `result.json`.
 
         Raises:
-            UserError: the fit is not finished.
+            UserError: the run is not finished.
         """
         if not self.finished:
-            raise UserError(f"{self.folder} is not finished; pushforward fit --resume {self.folder} goes on with it")
+            again = f"pushforward {self.config.KIND} --resume {self.folder}"
+            raise UserError(f"{self.folder} is not finished; {again} goes on with it")
         result: dict[str, Any] = json.loads((self.folder / RESULT).read_text())
         return result
 
@@ -66,40 +86,17 @@ class Run:
         lines = (self.folder / METRICS).read_text().splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """The checkpoints, one kept for each frame of the animation."""
-        steps, frames = self.config.steps, self.config.frames
-        # Early training changes most: the frames stand at squares.
-        kept = {round(steps * ((frame + 1) / frames) ** 2) for frame in range(frames)} - {0}
-        return Checkpoints(self.folder / CHECKPOINTS, kept)
-
-    @cached_property
-    def flow(self) -> Pushforward:
-        """The best restart, trained."""
-        return self._flow_at(self.checkpoints.steps()[-1])
-
-    @cached_property
-    def snapshots(self) -> list[tuple[int, Pushforward]]:
-        """The best restart along training: `(steps done, flow)`."""
-        return [(step, self._flow_at(step)) for step in self.checkpoints.steps()]
-
-    @cached_property
-    def _template(self) -> Pushforward:
-        return make_ensemble(self.config, self.target.dim)
-
-    def _flow_at(self, step: int) -> Pushforward:
-        return member(restore_models(self.checkpoints, step, self._template), self.result["best_restart"])
-
     def write_result(self, result: dict[str, Any]) -> None:
         """Write `result.json`, whole or not at all."""
         self._write_whole(RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
     def append_record(self, record: Record) -> None:
         """Add a line to `metrics.jsonl`."""
-        loss = [None if np.isnan(value) else float(value) for value in record.loss]
+        line: dict[str, Any] = {"step": record.step, "loss": _numbers(record.loss), "seconds": record.seconds}
+        if record.validation is not None:
+            line["validation"] = _numbers(record.validation)
         with (self.folder / METRICS).open("a") as file:
-            file.write(json.dumps({"step": record.step, "loss": loss, "seconds": record.seconds}) + "\n")
+            file.write(json.dumps(line) + "\n")
 
     def drop_records_after(self, step: int) -> None:
         """Forget the records that are newer than the checkpoint that training goes on from."""
@@ -111,8 +108,100 @@ class Run:
         partial.write_text(text)
         partial.replace(self.folder / name)
 
+    def _checkpoints(self, keep: Collection[int] = ()) -> Checkpoints:
+        return Checkpoints(self.folder / CHECKPOINTS, keep)
 
-def start_run(config: FitConfig, folder: Path | None, force: bool) -> Run:
+
+@dataclass(frozen=True)
+class FitRun(Run):
+    """A flow fitted to a density."""
+
+    config: FitConfig
+
+    @cached_property
+    def target(self) -> Target:
+        """What was fitted."""
+        return targets.make(self.config.target, self.config.dim, log_z=self.config.log_z)
+
+    def prepare(self) -> None:
+        eqx.filter_eval_shape(make_fit_ensemble, self.config, self.target.dim)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Where training is saved: one checkpoint is kept for each frame of the animation."""
+        steps, frames = self.config.steps, self.config.frames
+        # Early training changes most: the frames stand at squares.
+        return self._checkpoints({round(steps * ((frame + 1) / frames) ** 2) for frame in range(frames)} - {0})
+
+    @cached_property
+    def model(self) -> Pushforward:
+        return self._flow_at(self.checkpoints.steps()[-1])
+
+    @cached_property
+    def snapshots(self) -> list[tuple[int, Pushforward]]:
+        """The best restart along training: `(steps done, flow)`."""
+        return [(step, self._flow_at(step)) for step in self.checkpoints.steps()]
+
+    @cached_property
+    def _template(self) -> Pushforward:
+        return make_fit_ensemble(self.config, self.target.dim)
+
+    def _flow_at(self, step: int) -> Pushforward:
+        return member(restore_models(self.checkpoints, step, self._template), self.result["best_restart"])
+
+
+@dataclass(frozen=True)
+class TrainRun(Run):
+    """A flow trained on data."""
+
+    config: TrainConfig
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, divided as they were for training.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        config = self.config
+        return data.load(
+            config.data, seed=config.seed, validation=config.validation, test=config.test, size=config.size
+        )
+
+    def check_data(self) -> None:
+        """Refuse data that are not those the run was started with.
+
+        Raises:
+            UserError: they cannot be read, or have changed.
+        """
+        if _fingerprint(self.dataset) != self._described:
+            raise UserError(f"{self.config.data} has changed since {self.folder} was started")
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        described: dict[str, Any] = json.loads((self.folder / DATA).read_text())
+        return described
+
+    def prepare(self) -> dict[str, Any]:
+        eqx.filter_eval_shape(make_train_ensemble, self.config, self.dataset.shape, self.dataset.levels)
+        return _fingerprint(self.dataset)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return self._checkpoints()
+
+    @cached_property
+    def model(self) -> Pushforward | Dequantized:
+        template = make_train_ensemble(self.config, tuple(self._described["shape"]), self._described["levels"])
+        checkpoints = self.checkpoints
+        models = restore_models(checkpoints, checkpoints.steps()[-1], template, best=True)
+        return member(models, self.result["best_restart"])
+
+
+RUNS: dict[type, type[FitRun] | type[TrainRun]] = {FitConfig: FitRun, TrainConfig: TrainRun}
+
+
+def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | TrainRun:
     """A new run in `folder`, by default a fresh one under `runs/`.
 
     Raises:
@@ -121,7 +210,7 @@ def start_run(config: FitConfig, folder: Path | None, force: bool) -> Run:
     """
     config.check()
     if folder is None:
-        folder = _fresh_folder(Path("runs"), f"{config.target.replace(':', '-')}-{config.flow}-{config.length}")
+        folder = _fresh_folder(Path("runs"), config.folder_name)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file")
     if folder.is_dir() and any(folder.iterdir()):
@@ -129,21 +218,23 @@ def start_run(config: FitConfig, folder: Path | None, force: bool) -> Run:
             raise UserError(f"{folder} is not empty and holds no run; choose another --out")
         if not force:
             raise UserError(f"{folder} holds another run; choose another --out, or overwrite it with --force")
-    run = Run(folder, config)
-    eqx.filter_eval_shape(make_ensemble, config, run.target.dim)
+    run = RUNS[type(config)](folder, config)
+    described = run.prepare()
     try:
         for part in PARTS:
             path = folder / part
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / METRICS).touch()
+        if described is not None:
+            (folder / DATA).write_text(json.dumps(described, indent=2) + "\n")
         (folder / CONFIG).write_text(to_yaml(config))
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
     return run
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path) -> FitRun | TrainRun:
     """The run in `folder`.
 
     Raises:
@@ -154,7 +245,38 @@ def open_run(folder: Path) -> Run:
         raise UserError(f"{folder} is not a run: it has no {CONFIG}")
     config = from_yaml(path.read_text(), str(path))
     config.check()
-    return Run(folder, config)
+    return RUNS[type(config)](folder, config)
+
+
+def load(folder: str | Path) -> Distribution:
+    """The trained flow of a finished run, as a density; of images in [0, 1].
+
+    Raises:
+        UserError: the folder holds no finished run.
+
+    Example:
+        >>> flow = pushforward.load("runs/u4")
+        >>> x, log_prob = flow.sample_and_log_prob(jax.random.key(0), (1000,))
+    """
+    return open_run(Path(folder)).flow
+
+
+def _fingerprint(dataset: Dataset) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for part in (dataset.train, dataset.validation, dataset.test):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return {
+        "name": dataset.name,
+        "shape": list(dataset.shape),
+        "levels": dataset.levels,
+        "columns": list(dataset.columns),
+        "rows": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _numbers(values: np.ndarray) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from pushforward.distributions import Pushforward
 from pushforward.quadrature import Grid
-from pushforward.reports.figures import density_pair
+from pushforward.reports.figures import density_pair, target_title
 from pushforward.reports.style import DARK, blend
 from pushforward.reports.surfaces import GRID_SIZE, flow_density, plot_box, target_density
 from pushforward.targets import Target
@@ -29,8 +29,8 @@ def density_animation(target: Target, flows: list[tuple[int, Pushforward]], path
     wanted = target_density(target, grid)
     fitted = [flow_density(flow, grid) for _, flow in flows]
     with DARK.applied():
-        first_title = f"step {flows[0][0]:,}"
-        figure, image = density_pair(target.name, first_title, wanted, fitted[0], box, DARK)
+        titles = target_title(target), f"step {flows[0][0]:,}"
+        figure, image = density_pair(titles, wanted, fitted[0], box, DARK)
         figure.set_dpi(PIXELS_PER_INCH)
         canvas: Any = FigureCanvasAgg(figure)
         axes: Any = image.axes

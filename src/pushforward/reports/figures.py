@@ -1,5 +1,7 @@
 """Pictures of a fitted flow and of how it was trained."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +31,8 @@ from pushforward.reports.surfaces import (
 from pushforward.reports.text import DASH, MINUS, number
 from pushforward.targets import Target
 
+Colour = Literal["flow", "target"]
+
 CONTOUR_GRID_SIZE = 400
 SUBPIXELS = 3
 WIDTH = 6.0
@@ -40,6 +44,14 @@ MOST_PANELS = 8
 PANELS_A_ROW = 4
 
 
+def coordinate(index: int) -> str:
+    """The name of a dimension, counted from 0."""
+    return "z" + str(index + 1).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+PLANE = coordinate(0), coordinate(1)
+
+
 def densities(target: Target, flow: Pushforward) -> Drawing | None:
     """The target and the fitted density beside each other, on one colour scale; None unless D is 2.
 
@@ -49,15 +61,22 @@ def densities(target: Target, flow: Pushforward) -> Drawing | None:
         return None
     box = plot_box(target, flow)
     grid = Grid(box, GRID_SIZE)
-    wanted, fitted = target_density(target, grid), flow_density(flow, grid, SUBPIXELS)
+    titles = target_title(target), "fitted flow"
+    return compared_densities(titles, target_density(target, grid), flow_density(flow, grid, SUBPIXELS), box, PLANE)
+
+
+def compared_densities(
+    titles: tuple[str, str],
+    wanted: Float[np.ndarray, "n1 n2"],
+    fitted: Float[np.ndarray, "n1 n2"],
+    box: Box,
+    labels: Sequence[str],
+) -> Drawing:
+    """Two densities beside each other on the colour scale of the first."""
 
     def draw(style: Style) -> Figure:
-        figure, image = density_pair(target.name, "fitted flow", wanted, fitted, box, style, margin=0.9)
-        edge = image.axes.get_position()
-        above = "max" if max(wanted.max(), np.nanmax(fitted)) > image.norm.vmax else "neither"
-        bar = figure.colorbar(image, cax=figure.add_axes((edge.x1 + 0.02, edge.y0, 0.018, edge.height)), extend=above)
-        bar.locator = MaxNLocator(4)
-        bar.set_label("density", color=style.muted, size=10)
+        figure, image = density_pair(titles, wanted, fitted, box, style, labels, margin=0.9)
+        colour_bar(figure, image, style, above=bool(max(wanted.max(), np.nanmax(fitted)) > image.norm.vmax))
         return figure
 
     return Drawing(draw)
@@ -73,7 +92,14 @@ def samples(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
         return _histogram(target, flow, key)
     if target.dim == 2:
         return _points_over_contours(target, flow, key)
-    return _pairs(target, flow, key)
+    key_flow, key_target = jax.random.split(key)
+    shown = min(MOST_PAIRED, target.dim)
+    points = sample(flow, key_flow)[:, :shown]
+    exact = None
+    if target.sample is not None:
+        exact = np.asarray(target.sample(key_target, SAMPLES), np.float64)[:, :shown]
+    box = quantile_box(points if exact is None else np.concatenate([points, exact]))
+    return pairs(points, exact, box, [coordinate(index) for index in range(shown)])
 
 
 def loss_curve(
@@ -98,18 +124,43 @@ def loss_curve(
             axes.axhline(
                 -log_z, color=style.target, linewidth=1.4, linestyle="--", label=f"{MINUS}log Z = {number(-log_z)}"
             )
-        axes.set(xlabel="step", ylabel="free energy / nats", xlim=(0, steps[-1]), ylim=_loss_limits(losses, log_z))
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], integer=True))
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.grid(axis="y")
-        axes.spines[["top", "right"]].set_visible(False)
-        legend_above(axes)
+        axes.set(ylabel="free energy / nats", ylim=_loss_limits(losses, log_z))
+        _finish_over_steps(axes, steps)
         return figure
 
     return Drawing(draw)
 
 
-def layers(flow: Pushforward, key: PRNGKeyArray) -> Drawing | None:
+def training_curve(
+    steps: Int[np.ndarray, " records"],
+    training: Float[np.ndarray, "records members"],
+    validation: Float[np.ndarray, "records members"],
+    best: int,
+    best_step: int,
+) -> Drawing:
+    """The training and validation loss of every restart, with a mark where the validation loss was lowest.
+
+    What is not finite is left out. Huge values of the first steps are left outside the axis.
+    """
+    lowest = validation[steps == best_step, best]
+
+    def draw(style: Style) -> Figure:
+        figure, ((axes,),) = panel_grid(1, 1, WIDTH - 1.25, 2.7, left=0.9, right=0.35)
+        for name, losses, colour in (("training", training, style.flow), ("validation", validation, style.target)):
+            axes.plot(steps, np.delete(losses, best, axis=1), color=colour, alpha=0.35, linewidth=0.9)
+            axes.plot(steps, losses[:, best], color=colour, linewidth=1.8, label=name)
+        label = f"best step: {best_step:,}"
+        mark = {"color": style.text, "marker": "o", "markersize": 6, "linestyle": "none", "zorder": 3}
+        axes.plot(np.full(len(lowest), best_step), lowest, clip_on=False, label=label, **mark)
+        losses = np.concatenate([training, validation])
+        axes.set(ylabel=f"{MINUS}log-likelihood / nats", ylim=_loss_limits(losses, None))
+        _finish_over_steps(axes, steps)
+        return figure
+
+    return Drawing(draw)
+
+
+def layers(flow: Pushforward, key: PRNGKeyArray, labels: Sequence[str] = PLANE) -> Drawing | None:
     """The base pushed layer by layer, at most eight panels; None unless D is 2.
 
     Each point keeps the colour of its place in the base, so that one sees how space is folded.
@@ -137,12 +188,12 @@ def layers(flow: Pushforward, key: PRNGKeyArray) -> Drawing | None:
             axes.set_visible(True)
             axes.scatter(points[index, :, 0], points[index, :, 1], c=colours, s=1.6, linewidths=0, rasterized=True)
             few_ticks(axes)
-            axes.set(title="base" if index == 0 else f"layer {index}", xlim=box[0], ylim=box[1], aspect=_aspect(box))
+            axes.set(title="base" if index == 0 else f"layer {index}", xlim=box[0], ylim=box[1], aspect=aspect(box))
         for axes in panels[:, 0]:
-            axes.set_ylabel(coordinate(1))
+            axes.set_ylabel(labels[1])
         for column in range(columns):
             lowest = panels[(len(shown) - 1 - column) // columns, column]
-            lowest.set_xlabel(coordinate(0))
+            lowest.set_xlabel(labels[0])
             lowest.tick_params(labelbottom=True)
         return figure
 
@@ -245,6 +296,7 @@ def panel_grid(
     left: float = 0.7,
     right: float = 0.15,
     top: float = 0.4,
+    bottom: float = 0.6,
     row_gap: float = 0.35,
     share: bool = False,
 ) -> tuple[Figure, np.ndarray]:
@@ -252,7 +304,7 @@ def panel_grid(
 
     Placed by hand: it takes Matplotlib's layout engine longer to find the margins than to draw the figure.
     """
-    bottom, column_gap = 0.6, 0.1
+    column_gap = 0.1
     figure_width = left + columns * width + (columns - 1) * column_gap + right
     figure_height = bottom + rows * height + (rows - 1) * row_gap + top
     figure = Figure(figsize=(figure_width, figure_height))
@@ -267,6 +319,16 @@ def panel_grid(
     return figure, figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False, gridspec_kw=placed)
 
 
+def dot_size(count: int) -> float:
+    """The area of a dot where `count` of them are shown."""
+    return min(16.0, 3 * math.pow(SAMPLES / max(count, 1), 0.35))
+
+
+def bin_count(points: int, most: int) -> int:
+    """Bins of a histogram that show more than the noise of few points."""
+    return max(1, min(most, round(3.55 * math.pow(points, 1 / 3))))
+
+
 def few_ticks(axes: Axes) -> None:
     """Ticks that do not run into those of the panel beside it."""
     for axis in (axes.xaxis, axes.yaxis):
@@ -278,16 +340,21 @@ def legend_above(axes: Axes) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2, columnspacing=1.5)
 
 
+def target_title(target: Target) -> str:
+    """The heading of a target's picture, short enough for it."""
+    return f"target: {target.name}" if len(target.name) < 20 else "target"
+
+
 def density_pair(
-    target_name: str,
-    title: str,
+    titles: tuple[str, str],
     wanted: Float[np.ndarray, "n1 n2"],
     fitted: Float[np.ndarray, "n1 n2"],
     box: Box,
     style: Style,
+    labels: Sequence[str] = PLANE,
     margin: float = 0.15,
 ) -> tuple[Figure, AxesImage]:
-    """A figure of the target and a fitted density on the target's colour scale, and the image of the latter.
+    """A figure of a target and a fitted density on the target's colour scale, and the image of the latter.
 
     `margin` is the space on the right in inches.
     """
@@ -297,12 +364,8 @@ def density_pair(
     show_density(left, wanted, box, top, style)
     image = show_density(right, fitted, box, top, style)
     few_ticks(left)
-    left.set(
-        title=f"target: {target_name}" if len(target_name) < 20 else "target",
-        xlabel=coordinate(0),
-        ylabel=coordinate(1),
-    )
-    right.set(title=title, xlabel=coordinate(0))
+    left.set(title=titles[0], xlabel=labels[0], ylabel=labels[1])
+    right.set(title=titles[1], xlabel=labels[0])
     return figure, image
 
 
@@ -317,11 +380,21 @@ def show_density(axes: Axes, density: Float[np.ndarray, "n1 n2"], box: Box, top:
         cmap=style.density,
         vmin=0,
         vmax=top,
-        aspect=_aspect(box),
+        aspect=aspect(box),
         interpolation="bilinear",
     )
     axes.set(xlim=box[0], ylim=box[1])
     return image
+
+
+def colour_bar(figure: Figure, image: AxesImage, style: Style, above: bool = True) -> None:
+    """A scale to the right of a density, with a tip where densities exceed it."""
+    axes: Any = image.axes
+    edge = axes.get_position()
+    place = figure.add_axes((edge.x1 + 0.02, edge.y0, 0.018, edge.height))
+    bar = figure.colorbar(image, cax=place, extend="max" if above else "neither")
+    bar.locator = MaxNLocator(4)
+    bar.set_label("density", color=style.muted, size=10)
 
 
 def colour_limit(density: Float[np.ndarray, "..."]) -> float:
@@ -329,18 +402,14 @@ def colour_limit(density: Float[np.ndarray, "..."]) -> float:
     return highest_density_level(density, SATURATED_MASS) or 1.0
 
 
-def coordinate(index: int) -> str:
-    """The name of a dimension, counted from 0."""
-    return "z" + str(index + 1).translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
-
-
 def panel_height(box: Box, width: float) -> float:
     """Height of a panel of a width, for a box shown in its true proportions where these are moderate."""
     (left, right), (bottom, top) = box
-    return width * (top - bottom) / (right - left) if _aspect(box) == "equal" else width
+    return width * (top - bottom) / (right - left) if aspect(box) == "equal" else width
 
 
-def _aspect(box: Box) -> Literal["equal", "auto"]:
+def aspect(box: Box) -> Literal["equal", "auto"]:
+    """Whether a box is shown in its true proportions."""
     (left, right), (bottom, top) = box
     return "equal" if 1 / 3 <= (top - bottom) / (right - left) <= 3 else "auto"
 
@@ -353,17 +422,40 @@ def _loss_limits(losses: Float[np.ndarray, "records members"], log_z: float | No
     return float(low - margin), float(high + margin)
 
 
+def _finish_over_steps(axes: Axes, steps: Int[np.ndarray, " records"]) -> None:
+    axes.set(xlabel="step", xlim=(0, steps[-1]))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10], integer=True))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.grid(axis="y")
+    axes.spines[["top", "right"]].set_visible(False)
+    legend_above(axes)
+
+
 def _histogram(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
-    points = sample(flow, key)[:, 0]
     grid = Grid(plot_box(target, flow), 1000)
-    density = target_density(target, grid)
+    points, density = sample(flow, key)[:, 0], target_density(target, grid)
+    return histogram(points, density, grid, ("fitted flow", "flow"), ("target", "target"), coordinate(0))
+
+
+def histogram(
+    points: Float[np.ndarray, " n"],
+    density: Float[np.ndarray, " size"],
+    grid: Grid,
+    bars: tuple[str, Colour],
+    line: tuple[str, Colour],
+    label: str,
+) -> Drawing:
+    """Points as bars and a density on a grid as a line, each with its name and colour."""
 
     def draw(style: Style) -> Figure:
         figure, ((axes,),) = panel_grid(1, 1, WIDTH - 0.9, 2.7)
         (limits,) = grid.box
-        axes.hist(points, bins=60, range=limits, density=True, color=style.flow, alpha=0.6, label="fitted flow")
-        axes.plot(grid.axes[0], density, color=style.target, linewidth=1.8, label="target")
-        axes.set(xlabel=coordinate(0), ylabel="density", xlim=limits)
+        colour = getattr(style, bars[1])
+        axes.hist(
+            points, bins=bin_count(len(points), 60), range=limits, density=True, color=colour, alpha=0.6, label=bars[0]
+        )
+        axes.plot(grid.axes[0], density, color=getattr(style, line[1]), linewidth=1.8, label=line[0])
+        axes.set(xlabel=label, ylabel="density", xlim=limits)
         axes.spines[["top", "right"]].set_visible(False)
         legend_above(axes)
         return figure
@@ -384,42 +476,45 @@ def _points_over_contours(target: Target, flow: Pushforward, key: PRNGKeyArray) 
             shades = [blend(style.target, style.page, share) for share in (0.16, 0.32, 0.48)[-len(levels) :]]
             axes.contourf(*grid.axes, density.T, levels=[*levels, np.inf], colors=shades)
         axes.scatter(points[:, 0], points[:, 1], color=style.flow, s=2.5, alpha=0.6, linewidths=0)
-        axes.set(xlabel=coordinate(0), ylabel=coordinate(1), xlim=box[0], ylim=box[1], aspect=_aspect(box))
+        axes.set(xlabel=coordinate(0), ylabel=coordinate(1), xlim=box[0], ylim=box[1], aspect=aspect(box))
         return figure
 
     return Drawing(draw)
 
 
-def _pairs(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
-    shown = min(MOST_PAIRED, target.dim)
-    key_flow, key_target = jax.random.split(key)
-    points = sample(flow, key_flow)[:, :shown]
-    exact = None
-    if target.sample is not None:
-        exact = np.asarray(target.sample(key_target, SAMPLES), np.float64)[:, :shown]
-    box = quantile_box(points if exact is None else np.concatenate([points, exact]))
+def pairs(
+    points: Float[np.ndarray, "n D"], exact: Float[np.ndarray, "m D"] | None, box: Box, labels: Sequence[str]
+) -> Drawing:
+    """Each pair of dimensions: points of the flow below the diagonal, those of the target above, histograms on it."""
+    shown = len(labels)
+    label_size = 11 if max(map(len, labels)) < 9 else 9
 
     def draw(style: Style) -> Figure:
         size = (WIDTH - 0.9 - 0.1 * (shown - 1)) / shown
         figure, panels = panel_grid(shown, shown, size, size, top=0.15, row_gap=0.1)
         for (i, j), axes in np.ndenumerate(panels):
             if i == j:
-                axes.hist(points[:, i], bins=50, range=box[i], density=True, color=style.flow, alpha=0.6)
+                _marginal(axes, points[:, i], box[i], color=style.flow, alpha=0.6)
                 if exact is not None:
-                    axes.hist(exact[:, i], bins=50, range=box[i], density=True, color=style.target, histtype="step")
+                    _marginal(axes, exact[:, i], box[i], color=style.target, histtype="step")
                 axes.set(yticks=[], xlim=box[i])
             elif j < i or exact is not None:
                 cloud, colour = (points, style.flow) if exact is None or j < i else (exact, style.target)
-                axes.scatter(cloud[:, j], cloud[:, i], color=colour, s=3, alpha=0.4, linewidths=0)
+                axes.scatter(cloud[:, j], cloud[:, i], color=colour, s=dot_size(len(cloud)), alpha=0.4, linewidths=0)
                 axes.set(xlim=box[j], ylim=box[i])
                 axes.tick_params(labelleft=j == 0)
             else:
                 axes.set_visible(False)
+            axes.ticklabel_format(useOffset=False)
             if i == shown - 1:
-                axes.set_xlabel(coordinate(j))
+                axes.set_xlabel(labels[j], size=label_size)
             if j == 0 and i > 0:
-                axes.set_ylabel(coordinate(i))
+                axes.set_ylabel(labels[i], size=label_size)
         figure.align_labels()
         return figure
 
     return Drawing(draw)
+
+
+def _marginal(axes: Axes, points: Float[np.ndarray, " n"], limits: tuple[float, float], **look: Any) -> None:
+    axes.hist(points, bins=bin_count(len(points), 50), range=limits, density=True, **look)

@@ -11,8 +11,8 @@ import numpy as np
 from pushforward.distributions import Pushforward
 from pushforward.reports import figures, summary
 from pushforward.reports.animation import density_animation
-from pushforward.reports.html import Picture, render
-from pushforward.reports.style import DARK, LIGHT, Drawing
+from pushforward.reports.html import Picture, render, write_pictures
+from pushforward.reports.style import Drawing
 from pushforward.reports.text import MINUS
 from pushforward.targets import Target
 
@@ -29,7 +29,7 @@ class FitRun(Protocol):
             no number.
         metrics: records of training, each `step`, `loss` (one a restart, None once it has diverged) and `seconds`.
         target: what was fitted.
-        flow: the best restart.
+        model: the best restart.
         snapshots: the best restart at several steps, ascending.
     """
 
@@ -49,7 +49,7 @@ class FitRun(Protocol):
     def target(self) -> Target: ...
 
     @property
-    def flow(self) -> Pushforward: ...
+    def model(self) -> Pushforward: ...
 
     @property
     def snapshots(self) -> Sequence[tuple[int, Pushforward]]: ...
@@ -62,12 +62,7 @@ def write_report(run: FitRun) -> Path:
         The path of `report.html`.
     """
     folder = run.folder / "figures"
-    folder.mkdir(parents=True, exist_ok=True)
-    pictures = []
-    for name, heading, caption, drawing in _drawings(run):
-        light = drawing.png(LIGHT)
-        (folder / f"{name}.png").write_bytes(light)
-        pictures.append(Picture(heading, caption, light, drawing.png(DARK)))
+    pictures = write_pictures(folder, _drawings(run))
     if run.target.dim == 2 and len(run.snapshots) > 1:
         path = folder / "training.gif"
         density_animation(run.target, list(run.snapshots), path)
@@ -91,13 +86,13 @@ def write_report(run: FitRun) -> Path:
     return report
 
 
-def _drawings(run: FitRun) -> list[tuple[str, str, str, Drawing]]:
+def _drawings(run: FitRun) -> list[tuple[str, str, str, Drawing | None]]:
     key_samples, key_layers = jax.random.split(jax.random.key(0))
-    target, flow = run.target, run.flow
+    target, flow = run.target, run.model
     metrics = run.metrics
     losses = np.array([record["loss"] for record in metrics], float)
     steps = np.array([record["step"] for record in metrics], int)
-    drawings = [
+    return [
         (
             "densities",
             "Target and fit",
@@ -120,7 +115,6 @@ def _drawings(run: FitRun) -> list[tuple[str, str, str, Drawing]]:
             figures.layers(flow, key_layers),
         ),
     ]
-    return [(name, heading, caption, drawing) for name, heading, caption, drawing in drawings if drawing is not None]
 
 
 def _samples_caption(target: Target) -> str:

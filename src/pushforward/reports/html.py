@@ -2,12 +2,14 @@
 
 import base64
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import jinja2
 from PIL import Image
 
-from pushforward.reports.style import DARK, LIGHT
+from pushforward.reports.style import DARK, LIGHT, Drawing
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,21 @@ class Picture:
         """Width and height on the page in CSS pixels."""
         with Image.open(io.BytesIO(self.light)) as image:
             return image.width // self.pixel_ratio, image.height // self.pixel_ratio
+
+
+def write_pictures(folder: Path, drawings: Iterable[tuple[str, str, str, Drawing | None]]) -> list[Picture]:
+    """Write each drawing to `NAME.png` in the folder, and draw it for the page; None is left out.
+
+    A drawing comes after the name of its file, its heading and its caption.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for name, heading, caption, drawing in drawings:
+        if drawing is not None:
+            light = drawing.png(LIGHT)
+            (folder / f"{name}.png").write_bytes(light)
+            pictures.append(Picture(heading, caption, light, drawing.png(DARK)))
+    return pictures
 
 
 def render(

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pushforward.experiments.runs import Run
+from pushforward.experiments.runs import FitRun
 from pushforward.experiments.studies import Study
 from pushforward.reports.figures import StudyFit, StudyRow, study_grid
 from pushforward.reports.style import LIGHT
@@ -55,7 +55,7 @@ def write_study(study: Study) -> Path:
         [
             StudyRow(
                 cells[0].target,
-                [StudyFit(run.config.flow, run.config.length, run.flow, run.result["kl"]) for run in cells],
+                [StudyFit(run.config.flow, run.config.length, run.model, run.result["kl"]) for run in cells],
             )
             for cells in ([*group] for _, group in groupby(study.runs, key=lambda run: run.config.target))
         ]
@@ -69,7 +69,7 @@ def write_study(study: Study) -> Path:
     return folder
 
 
-def _row(run: Run) -> dict[str, Any]:
+def _row(run: FitRun) -> dict[str, Any]:
     result, config = run.result, run.config
     return {
         "target": config.target,

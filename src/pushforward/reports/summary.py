@@ -49,10 +49,10 @@ def results(target: Target, result: Result) -> Table:
         ("log Z", "log_z", "normaliser of the target", "not known for this target"),
         ("log Z, importance sampling", "log_z_estimate", "estimated from draws of the flow", unmeasured),
     )
-    table = [_row(name, number(result[key], result.get(STD_ERRORS.get(key, ""))), *says) for name, key, *says in rows]
+    table = [row(name, number(result[key], result.get(STD_ERRORS.get(key, ""))), *says) for name, key, *says in rows]
     ess, k_hat = _percentage(result["ess_fraction"]), _two_decimals(result["k_hat"])
-    table.append(_row("effective sample size", ess, "of the draws, once weighted by p/q", unmeasured))
-    table.append(_row("Pareto k̂", k_hat, result["k_hat_verdict"], result["k_hat_verdict"] or unmeasured))
+    table.append(row("effective sample size", ess, "of the draws, once weighted by p/q", unmeasured))
+    table.append(row("Pareto k̂", k_hat, result["k_hat_verdict"], result["k_hat_verdict"] or unmeasured))
     return Table(["measure", "value / nats", "what it means"], table)
 
 
@@ -100,7 +100,8 @@ def environment(result: Result) -> Table:
     )
 
 
-def _row(name: str, value: str | None, meaning: str, reason: str) -> list[str]:
+def row(name: str, value: str | None, meaning: str, reason: str) -> list[str]:
+    """A line of the table of results: the number with its meaning, or a dash with the reason."""
     return [name, DASH, reason] if value is None else [name, value, meaning]
 
 

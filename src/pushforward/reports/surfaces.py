@@ -7,8 +7,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from pushforward.bijections import Bijection, Stack
-from pushforward.distributions import Pushforward
+from pushforward.bijections import Bijection, Chain, Stack
+from pushforward.distributions import Distribution, Pushforward
 from pushforward.quadrature import Box, Grid
 from pushforward.targets import Target
 
@@ -56,7 +56,7 @@ def target_density(target: Target, grid: Grid) -> Float[np.ndarray, "..."]:
     return _exp(log_density - log_z)
 
 
-def flow_density(flow: Pushforward, grid: Grid, subpixels: int = 1) -> Float[np.ndarray, "..."]:
+def flow_density(flow: Distribution, grid: Grid, subpixels: int = 1) -> Float[np.ndarray, "..."]:
     """Density of the flow on the grid, each value a mean over `subpixels` points along each dimension of its cell.
 
     More than one keep a filament that is thinner than the cells from being drawn as dots.
@@ -82,20 +82,35 @@ def sample(flow: Pushforward, key: PRNGKeyArray) -> Float[np.ndarray, "n D"]:
     return np.asarray(trajectory(flow, key)[-1], np.float64)
 
 
+def draws(flow: Distribution, key: PRNGKeyArray, n: int) -> Float[np.ndarray, "n *event"]:
+    """`n` samples of the flow."""
+    return np.asarray(eqx.filter_jit(lambda flow: flow.sample(key, (n,)))(flow), np.float64)
+
+
 @eqx.filter_jit
 def trajectory(flow: Pushforward, key: PRNGKeyArray) -> Float[Array, "steps n D"]:
-    """5,000 samples of the base and where each layer of a stack moves them; another bijection counts as one layer."""
+    """5,000 samples of the base and where each layer of a stack moves them; another bijection counts as one layer.
+
+    What follows the stack in a chain, such as the units of the data, is applied to every step.
+    """
     start = flow.base.sample(key, (SAMPLES,))
-    bijection = flow.bijection.resolve()
-    if not isinstance(bijection, Stack):
-        return jnp.stack([start, jax.vmap(bijection.forward)(start)])
-    arrays, static = eqx.partition(bijection.layers, eqx.is_array)
+    match flow.bijection.resolve():
+        case Stack() as stack:
+            return _through_layers(stack, start)
+        case Chain(bijections=(Stack() as stack, *rest)):
+            return jax.vmap(jax.vmap(Chain(tuple(rest)).forward))(_through_layers(stack, start))
+        case bijection:
+            return jnp.stack([start, jax.vmap(bijection.forward)(start)])
+
+
+def _through_layers(stack: Stack, start: Float[Array, "n D"]) -> Float[Array, "steps n D"]:
+    arrays, static = eqx.partition(stack.layers, eqx.is_array)
 
     def step(x: Array, layer: Bijection) -> tuple[Array, Array]:
         x = jax.vmap(eqx.combine(layer, static).forward)(x)
         return x, x
 
-    _, after = lax.scan(step, start, arrays, length=bijection.length)
+    _, after = lax.scan(step, start, arrays, length=stack.length)
     return jnp.concatenate([start[None], after])
 
 
@@ -105,7 +120,7 @@ def _log_density(target: Target, points: Float[Array, "... D"]) -> Float[Array, 
 
 
 @eqx.filter_jit
-def _log_prob(flow: Pushforward, points: Float[Array, "... D"]) -> Float[Array, "..."]:
+def _log_prob(flow: Distribution, points: Float[Array, "... D"]) -> Float[Array, "..."]:
     return flow.log_prob(points)
 
 

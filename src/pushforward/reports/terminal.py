@@ -5,18 +5,19 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from pushforward import flows, targets
+from pushforward import data, flows, targets
 from pushforward.experiments.presets import SUMMARIES
-from pushforward.experiments.runs import Run
+from pushforward.experiments.runs import FitRun, TrainRun
 from pushforward.experiments.studies import STUDIES
 
 
-def print_result(run: Run, report: Path) -> None:
+def print_fit(run: FitRun, report: Path) -> None:
     """The numbers of a fit, what is wrong with them, and where the report is."""
     console, result = Console(), run.result
-    table = Table(title=result["command"], title_justify="left")
+    table = Table(title=escape(result["command"]), title_justify="left")
     table.add_column("")
     table.add_column("nats", justify="right")
     table.add_column("± s.e.", justify="right")
@@ -33,12 +34,7 @@ def print_result(run: Run, report: Path) -> None:
     console.print(table)
     if result["ess_fraction"] is not None:
         console.print(f"ESS {result['ess_fraction']:.1%} of {result['samples']:,} draws · {_k_hat(result)}")
-    console.print(_restarts(result))
-    rate = result["steps_per_second"]
-    console.print(f"{result['seconds']:.1f} s" + (f" · {rate:,.0f} steps/s of all restarts" if rate else ""))
-    for warning in result["warnings"]:
-        console.print(f"[yellow]warning:[/] {warning}")
-    console.print(f"report: {report}", soft_wrap=True)
+    _print_end(console, "KL", sorted(_finite(result["restarts"])), result, report)
 
 
 def _k_hat(result: dict[str, Any]) -> str:
@@ -46,20 +42,61 @@ def _k_hat(result: dict[str, Any]) -> str:
     return f"k-hat{value}, {result['k_hat_verdict']}"
 
 
-def _restarts(result: dict[str, Any]) -> str:
-    kls = [kl for kl in result["restarts"] if kl is not None]
+def print_train(run: TrainRun, report: Path) -> None:
+    """The numbers of a flow trained on data, what is wrong with them, and where the report is."""
+    console, result = Console(), run.result
+    table = Table(title=escape(result["command"]), title_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    table.add_column("± s.e.", justify="right")
+    table.add_column("")
+    for label, name, unit in (
+        ("test log-likelihood", "test_log_likelihood", "nats"),
+        ("test, per dimension", "test_bits_per_dimension", "bits"),
+        ("true log-likelihood", "true_log_likelihood", "nats"),
+        ("KL(p ‖ q)", "kl_to_truth", "nats"),
+        ("validation log-likelihood", "validation_log_likelihood", "nats"),
+        ("training log-likelihood", "train_log_likelihood", "nats"),
+    ):
+        if name in result:
+            value, error = result[name], result.get(f"{name}_std_error")
+            text = "not finite" if value is None else f"{value:.4f}"
+            table.add_row(label, text, "" if error is None else f"{error:.4f}", unit)
+    console.print(table)
+    console.print(f"best step {result['best_step']:,} of {result['steps']:,}")
+    _print_end(console, "validation log-likelihood", sorted(_finite(result["restarts"]), reverse=True), result, report)
+
+
+def _finite(values: list[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def _print_end(console: Console, name: str, restarts: list[float], result: dict[str, Any], report: Path) -> None:
+    """The restarts from the best to the worst, where others diverged, time, warnings, and the report."""
+    if len(restarts) > 1:
+        best, median, worst = restarts[0], np.median(restarts), restarts[-1]
+        spread = f"best {best:.4f}, median {median:.4f}, worst {worst:.4f}"
+        console.print(f"{name} of {len(restarts)} restarts: {spread}")
     lost = [f"{index} at step {d['step']} ({d['leaf']})" for index, d in enumerate(result["divergences"]) if d]
-    spread = f"KL of {len(kls)} restarts: best {min(kls):.4f}, median {np.median(kls):.4f}, worst {max(kls):.4f}"
-    return spread + (f"; diverged: {', '.join(lost)}" if lost else "")
+    if lost:
+        console.print(f"diverged: {escape(', '.join(lost))}")
+    rate = result["steps_per_second"]
+    speed = f" · {rate:,.{0 if rate >= 10 else 1}f} steps/s of all restarts" if rate else ""
+    console.print(f"{result['seconds']:.1f} s{speed}")
+    for warning in result["warnings"]:
+        console.print(f"[yellow]warning:[/] {escape(warning)}")
+    console.print(f"report: {report}", soft_wrap=True)
 
 
 def print_catalogue() -> None:
-    """Every flow, target, preset and study, a line each."""
+    """Every flow, target, data set, preset and study, a line each."""
     console = Console()
     groups = {
         "flows": {name: _summary(recipe) for name, recipe in flows.RECIPES.items()},
         "targets": {name: _summary(target) for name, target in targets.TARGETS.items()}
         | {"module:function": "An unnormalised log density of your own, written with jax.numpy; give --dim."},
+        "data": {name: _summary(dataset) for name, dataset in data.DATASETS.items()}
+        | {"FILE": "A table of yours: .csv, .tsv, .npy, .npz or .parquet."},
         "presets": SUMMARIES,
         "studies": {name: _summary(study) for name, study in STUDIES.items()},
     }

@@ -12,6 +12,7 @@ TARGETS: dict[str, Callable[[int], Target]] = {
     **{name: energies.factory(name) for name in energies.ENERGIES},
     "rings": standard.rings,
     "moons": standard.moons,
+    "checkerboard": standard.checkerboard,
     "gaussian-grid": standard.gaussian_grid,
     "eight-gaussians": standard.eight_gaussians,
     "banana": standard.banana,

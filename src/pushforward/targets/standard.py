@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 from scipy.special import log_ndtr, logsumexp
 
-from pushforward.distributions import NormalMixture
+from pushforward.distributions import Mixture, Normal
 from pushforward.errors import UserError
 from pushforward.quadrature import Box, log_integral
 from pushforward.safe import safe_norm
@@ -25,8 +25,14 @@ def rings(dim: int = 2) -> Target:
     def log_density(z: Float[Array, "2"]) -> Float[Array, ""]:
         return jax.nn.logsumexp(-0.5 * ((safe_norm(z) - radii) / scale) ** 2)
 
-    log_z = float(logsumexp([_log_ring_mass(radius, scale) for radius in radii]))
-    return Target("rings", 2, log_density, log_z, _square(4))
+    log_masses = np.array([_log_ring_mass(radius, scale) for radius in radii])
+
+    def sample(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
+        key_ring, key_point = jax.random.split(key)
+        ring = jax.random.categorical(key_ring, jnp.asarray(log_masses), shape=(n,))
+        return _on_rings(key_point, jnp.asarray(radii)[ring], scale)
+
+    return Target("rings", 2, log_density, float(logsumexp(log_masses)), _square(4), sample)
 
 
 def gaussian_grid(dim: int = 2) -> Target:
@@ -58,7 +64,41 @@ def moons(dim: int = 2) -> Target:
         rings = -0.5 * ((jax.vmap(safe_norm)(offsets) - 1) / scale) ** 2
         return jax.nn.logsumexp(rings + jax.nn.log_sigmoid(sides * offsets[:, 1] / softness))
 
-    return Target("moons", 2, log_density, _log_ring_mass(1.0, scale), ((-2.2, 2.2), (-1.7, 1.7)))
+    def sample(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
+        key_moon, key_point, key_kept = jax.random.split(key, 3)
+        moon = jax.random.bernoulli(key_moon, shape=(n,)).astype(int)
+        x, y = _on_rings(key_point, jnp.ones(n), scale).T
+        kept = jax.random.bernoulli(key_kept, jax.nn.sigmoid(jnp.asarray(sides)[moon] * y / softness))
+        return jnp.asarray(centres)[moon] + jnp.stack([x, jnp.where(kept, y, -y)], axis=-1)
+
+    box = ((-2.2, 2.2), (-1.7, 1.7))
+    return Target("moons", 2, log_density, _log_ring_mass(1.0, scale), box, sample)
+
+
+def checkerboard(dim: int = 2) -> Target:
+    """Uniform on the dark squares of a 4 x 4 board over [-4, 4]^2, blurred by logistic noise of scale 0.05.
+
+    A uniform variable on `[a, b]` plus logistic noise of scale s has density `(sigmoid((x - a) / s) -
+    sigmoid((x - b) / s)) / (b - a)`, and `sigmoid(u) - sigmoid(v) = sigmoid(u) sigmoid(-v) (1 - exp(v - u))`: in logs
+    it is finite with its gradient everywhere, and its tails are exponential.
+    """
+    _only(dim, 2, "checkerboard")
+    edges, side, scale = np.array([-4.0, -2.0, 0.0, 2.0]), 2.0, 0.05
+    dark = np.argwhere(np.add.outer(np.arange(4), np.arange(4)) % 2 == 0)
+    log_height = math.log(-math.expm1(-side / scale)) - math.log(side)
+
+    def log_density(z: Float[Array, "2"]) -> Float[Array, ""]:
+        above = (z[:, None] - edges[None]) / scale
+        strips = jax.nn.log_sigmoid(above) + jax.nn.log_sigmoid(side / scale - above) + log_height
+        return jax.nn.logsumexp(strips[0, dark[:, 0]] + strips[1, dark[:, 1]]) - math.log(len(dark))
+
+    def sample(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
+        key_square, key_uniform, key_noise = jax.random.split(key, 3)
+        corner = jnp.asarray(edges[dark])[jax.random.randint(key_square, (n,), 0, len(dark))]
+        inside = side * jax.random.uniform(key_uniform, (n, 2))
+        return corner + inside + scale * jax.random.logistic(key_noise, (n, 2))
+
+    return Target("checkerboard", 2, log_density, 0.0, _square(5), sample)
 
 
 def banana(dim: int = 2) -> Target:
@@ -156,7 +196,8 @@ def student_t_mixture(dim: int = 2) -> Target:
 
 def _mixture(name: str, centres: np.ndarray, scale: float, box: Box) -> Target:
     count, dim = centres.shape
-    mixture = NormalMixture(jnp.zeros(count), jnp.asarray(centres), jnp.full((count, dim), math.log(scale)))
+    components = Normal(jnp.asarray(centres), jnp.full((count, dim), math.log(scale)))
+    mixture = Mixture(jnp.zeros(count), components)
 
     def log_density(z: Float[Array, " D"]) -> Float[Array, ""]:
         return mixture.log_prob(z)
@@ -180,6 +221,21 @@ def _log_ring_mass(radius: float, scale: float) -> float:
     centre = 2 * math.log(scale) - 0.5 * (radius / scale) ** 2
     rim = math.log(radius * scale) + 0.5 * LOG_2PI + float(log_ndtr(radius / scale))
     return LOG_2PI + float(logsumexp([centre, rim]))
+
+
+def _on_rings(key: PRNGKeyArray, radii: Float[Array, " n"], scale: float) -> Float[Array, "n 2"]:
+    """One point from each of n rings, with density proportional to `exp(-((r - radius) / scale)^2 / 2)`.
+
+    The radius r has density proportional to `(1 + u / a) phi(u)` with `u = (r - radius) / scale > -a` and `a = radius /
+    scale`. So |u| is half normal and its sign is + with probability `(1 + |u| / a) / 2`, but for `|u| > a`: that
+    changes the law by less than `phi(a)`, which is 1e-10 for the narrowest ring here, a = 6.7.
+    """
+    key_offset, key_sign, key_angle = jax.random.split(key, 3)
+    offset = scale * jnp.abs(jax.random.normal(key_offset, radii.shape))
+    outside = jax.random.bernoulli(key_sign, jnp.clip(0.5 + 0.5 * offset / radii, 0, 1))
+    r = radii + jnp.where(outside, offset, -offset)
+    angle = 2 * jnp.pi * jax.random.uniform(key_angle, radii.shape)
+    return r[:, None] * jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=-1)
 
 
 def _only(dim: int, expected: int, name: str) -> None:

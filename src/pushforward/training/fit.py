@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
@@ -23,10 +24,19 @@ from pushforward.training.checkpoint import Checkpoints
 
 M = TypeVar("M")
 Loss = Callable[[Any, PRNGKeyArray, Int[Array, ""]], Float[Array, ""]]
+Validate = Callable[[Any], Float[Array, ""]]
 
 AXIS = "members"
 CHUNK_SECONDS = 0.25
 NEVER = -1
+
+
+class Best(NamedTuple):
+    """The parameters of lowest validation loss so far."""
+
+    parameters: PyTree
+    loss: Float[Array, " members"]
+    step: Int[Array, " members"]
 
 
 class State(NamedTuple):
@@ -38,12 +48,20 @@ class State(NamedTuple):
     loss_sum: Float[Array, " members"]
     diverged_at: Int[Array, " members"]
     diverged_leaf: Int[Array, " members"]
+    best: Best | None = None
 
 
 class ModelArrays(NamedTuple):
     """The part of a `State` that makes a model, under the same names."""
 
     parameters: PyTree
+    fixed: PyTree
+
+
+class BestArrays(NamedTuple):
+    """The part of a `State` that makes the best model, under the same names."""
+
+    best: ModelArrays
     fixed: PyTree
 
 
@@ -68,11 +86,13 @@ class Record:
         step: steps done.
         loss: one mean a member, in nats; NaN once a member has diverged.
         seconds: spent in this process so far.
+        validation: the validation loss of each member at this step, where there is one.
     """
 
     step: int
     loss: Float[np.ndarray, " members"]
     seconds: float
+    validation: Float[np.ndarray, " members"] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,16 +100,23 @@ class Fit:
     """What `fit` returns.
 
     Attributes:
-        model: the trained pytree; of an ensemble, every member along a leading axis.
+        model: the trained pytree; of an ensemble, every member along a leading axis. With validation each member is at
+            its best step.
         records: the loss over training.
         divergences: one entry a member: where it diverged, or None.
         steps_per_second: steps of the whole ensemble, compilation left out; None where no step was left to do.
+        steps: done in all.
+        best_steps: with validation, the best step of each member.
+        best_losses: with validation, the loss of each member there.
     """
 
     model: Any
     records: list[Record]
     divergences: list[Divergence | None]
     steps_per_second: float | None
+    steps: int
+    best_steps: Int[np.ndarray, " members"] | None = None
+    best_losses: Float[np.ndarray, " members"] | None = None
 
 
 class Diverged(UserError):
@@ -112,15 +139,19 @@ def member(models: M, index: int) -> M:
     return model
 
 
-def restore_models(checkpoints: Checkpoints, step: int, models: M) -> M:
-    """The ensemble saved at `step`, in the structure of `models`.
+def restore_models(checkpoints: Checkpoints, step: int, models: M, *, best: bool = False) -> M:
+    """The ensemble saved at `step`, in the structure of `models`; the best of it up to there if `best`.
 
     Raises:
         CheckpointError: it cannot be read, or is of another model.
     """
     parameters, fixed, static = _split(models)
-    saved = checkpoints.restore(step, ModelArrays(parameters, fixed))
-    restored: M = eqx.combine(saved.parameters, saved.fixed, static)
+    if best:
+        saved = checkpoints.restore(step, BestArrays(ModelArrays(parameters, None), fixed))
+        parameters, fixed = saved.best.parameters, saved.fixed
+    else:
+        parameters, fixed = checkpoints.restore(step, ModelArrays(parameters, fixed))
+    restored: M = eqx.combine(parameters, fixed, static)
     return restored
 
 
@@ -139,6 +170,8 @@ def fit(
     steps: int,
     optimizer: optax.GradientTransformation,
     record_every: int | None = None,
+    validate: Validate | None = None,
+    patience: int | None = None,
     checkpoints: Checkpoints | None = None,
     on_record: Callable[[Record], None] | None = None,
     on_progress: Callable[[int, Float[np.ndarray, " members"]], None] | None = None,
@@ -154,11 +187,15 @@ def fit(
 
     Args:
         models: an ensemble, made by `ensemble`.
-        loss: a scalar; its key differs with member and step.
+        loss: a scalar; its key differs with member and step. Arrays of a loss that is a pytree, such as the data set
+            in `objectives.ForwardKL`, stay on the device and are not compiled in.
         key: the source of all randomness.
         steps: updates in all, those before a checkpoint included.
         optimizer: an Optax transformation.
         record_every: steps per record; 1/200 of `steps` unless given.
+        validate: the validation loss of a model, measured with each record; the parameters of the lowest one are kept,
+            and returned in the end. A pytree, as `loss`.
+        patience: steps without a lower validation loss in any member after which training stops; never unless given.
         checkpoints: where to save and to resume from; nothing is saved unless given.
         on_record: called with each record.
         on_progress: called after each chunk with the steps done and the mean loss since the last record.
@@ -175,7 +212,9 @@ def fit(
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     run = _compiled_loop(static, loss, optimizer, jax.device_put(jax.random.split(key, members), sharding), mesh)
     never = jnp.full(members, NEVER)
-    state = State(parameters, fixed, jax.vmap(optimizer.init)(parameters), jnp.zeros(members), never, never)
+    best = None if validate is None else Best(parameters, jnp.full(members, jnp.inf), jnp.zeros(members, int))
+    state = State(parameters, fixed, jax.vmap(optimizer.init)(parameters), jnp.zeros(members), never, never, best)
+    judge = None if validate is None else _compiled_validation(static, validate, mesh)
     # The loop gives its buffers away, so they must not be the caller's.
     state = jax.device_put(state, sharding, may_alias=False)
     step = 0
@@ -188,7 +227,7 @@ def fit(
     first_step, seconds, length = step, 0.0, 16
     state = run(state, step, 0)  # compiles
     with _signals_deferred() as interrupted:
-        while step < steps:
+        while step < steps and not _out_of_patience(state, step, patience):
             length = min(length, _next_boundary(step, steps, record_every, checkpoints) - step)
             start = time.perf_counter()
             state = jax.block_until_ready(run(state, step, length))
@@ -201,7 +240,10 @@ def fit(
             if on_progress is not None:
                 on_progress(step, mean_loss)
             if step % record_every == 0 or step == steps:
-                records.append(Record(step, mean_loss, seconds))
+                validation = None
+                if judge is not None:
+                    state, validation = judge(state, step)
+                records.append(Record(step, mean_loss, seconds, validation))
                 state = state._replace(loss_sum=jax.device_put(jnp.zeros(members), sharding))
                 if on_record is not None:
                     on_record(records[-1])
@@ -209,15 +251,24 @@ def fit(
                 first = min(filter(None, divergences), key=lambda divergence: divergence.step)
                 saved_at = checkpoints.describe() if checkpoints is not None else "no checkpoint was kept"
                 raise Diverged(f"not finite at step {first.step}, first in {first.leaf}; {saved_at}")
-            if checkpoints is not None and (checkpoints.due(step) or step == steps or interrupted()):
+            finished = step == steps or _out_of_patience(state, step, patience)
+            if checkpoints is not None and (checkpoints.due(step) or finished or interrupted()):
                 checkpoints.save(step, state)
-            if interrupted() and step < steps:
+            if interrupted() and not finished:
                 raise Interrupted(f"stopped after step {step} of {steps}")
 
     # The members leave the devices they were trained on.
-    parameters, fixed = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), (state.parameters, state.fixed))
-    rate = (step - first_step) / seconds if seconds else None
-    return Fit(eqx.combine(parameters, fixed, static), records, _divergences(state, names), rate)
+    state = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), state)
+    parameters = state.parameters if state.best is None else state.best.parameters
+    return Fit(
+        eqx.combine(parameters, state.fixed, static),
+        records,
+        _divergences(state, names),
+        (step - first_step) / seconds if seconds else None,
+        step,
+        None if state.best is None else np.asarray(state.best.step),
+        None if state.best is None else np.asarray(state.best.loss, np.float64),
+    )
 
 
 def _mesh(members: int) -> Mesh:
@@ -230,8 +281,9 @@ def _compiled_loop(
     static: PyTree, loss: Loss, optimizer: optax.GradientTransformation, keys: Key[Array, " members"], mesh: Mesh
 ) -> Callable[[State, int, int], State]:
     """`(state, step, length) -> state` after `length` more updates; one compilation serves every `length`."""
+    loss_arrays, loss_static = eqx.partition(loss, eqx.is_array)
 
-    def update(state: State, key: PRNGKeyArray, step: Int[Array, ""]) -> State:
+    def update(state: State, key: PRNGKeyArray, step: Int[Array, ""], loss: Loss) -> State:
         def value(parameters: PyTree) -> Float[Array, ""]:
             return loss(eqx.combine(parameters, state.fixed, static), jax.random.fold_in(key, step), step)
 
@@ -255,24 +307,84 @@ def _compiled_loop(
             state.loss_sum + jnp.where(good, loss_value, 0),
             jnp.where(diverges, step, state.diverged_at),
             jnp.where(diverges, jnp.argmin(finite), state.diverged_leaf),
+            state.best,
         )
 
-    def run(state: State, keys: Key[Array, " _"], step: Int[Array, ""], length: Int[Array, ""]) -> State:
+    def run(
+        state: State, keys: Key[Array, " _"], step: Int[Array, ""], length: Int[Array, ""], loss_arrays: PyTree
+    ) -> State:
+        each = partial(update, loss=eqx.combine(loss_arrays, loss_static))
+
         def body(offset: Int[Array, ""], state: State) -> State:
-            return jax.vmap(update, in_axes=(0, 0, None))(state, keys, step + offset)
+            return over_members(lambda state, key: each(state, key, step + offset))(state, keys)
 
         result: State = lax.fori_loop(0, length, body, state)
         return result
 
     split, whole = PartitionSpec(AXIS), PartitionSpec()
-    sharded = jax.shard_map(run, mesh=mesh, in_specs=(split, split, whole, whole), out_specs=split, check_vma=False)
+    specs = split, split, whole, whole, whole
+    sharded = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
     compiled = jax.jit(sharded, donate_argnums=0)
+    loss_arrays = jax.device_put(loss_arrays, NamedSharding(mesh, whole))
 
     def advance(state: State, step: int, length: int) -> State:
-        result: State = compiled(state, keys, step, length)
+        result: State = compiled(state, keys, step, length, loss_arrays)
         return result
 
     return advance
+
+
+def _compiled_validation(
+    static: PyTree, validate: Validate, mesh: Mesh
+) -> Callable[[State, int], tuple[State, Float[np.ndarray, " members"]]]:
+    """`(state, step) -> (state, losses)` with the best parameters brought up to date."""
+    arrays, rest = eqx.partition(validate, eqx.is_array)
+
+    def check(state: State, step: Int[Array, ""], arrays: PyTree) -> tuple[State, Float[Array, " _"]]:
+        def each(parameters: PyTree, fixed: PyTree, best: Best) -> tuple[Best, Float[Array, ""]]:
+            loss = eqx.combine(arrays, rest)(eqx.combine(parameters, fixed, static))
+            better = loss < best.loss
+            new = Best(parameters, loss, step)
+            return jax.tree.map(lambda new, old: jnp.where(better, new, old), new, best), loss
+
+        best, losses = over_members(each)(state.parameters, state.fixed, state.best)
+        return state._replace(best=best), losses
+
+    split, whole = PartitionSpec(AXIS), PartitionSpec()
+    sharded = jax.shard_map(
+        check, mesh=mesh, in_specs=(split, whole, whole), out_specs=(split, split), check_vma=False
+    )
+    compiled = jax.jit(sharded)
+    arrays = jax.device_put(arrays, NamedSharding(mesh, whole))
+
+    def judge(state: State, step: int) -> tuple[State, Float[np.ndarray, " members"]]:
+        state, losses = compiled(state, step, arrays)
+        return state, np.asarray(losses, np.float64)
+
+    return judge
+
+
+def over_members(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of one member, for all of them: `jax.vmap`, but for a single one the plain function.
+
+    Matrix products and convolutions with a batch axis of their weights are far slower on CPU, even one of size 1.
+    """
+
+    def mapped(*trees: PyTree) -> PyTree:
+        if jax.tree.leaves(trees)[0].shape[0] > 1:
+            return jax.vmap(function)(*trees)
+        result = function(*jax.tree.map(lambda leaf: leaf[0], trees))
+        return jax.tree.map(lambda leaf: leaf[None], result)
+
+    return mapped
+
+
+def _out_of_patience(state: State, step: int, patience: int | None) -> bool:
+    """Whether no living member has found a lower validation loss for `patience` steps."""
+    if patience is None or state.best is None:
+        return False
+    waiting = step - np.asarray(state.best.step) > patience
+    return bool(np.all(waiting | (np.asarray(state.diverged_at) != NEVER)))
 
 
 def _next_boundary(step: int, steps: int, record_every: int, checkpoints: Checkpoints | None) -> int:

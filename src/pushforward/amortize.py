@@ -1,0 +1,118 @@
+"""Conditional flows: functions from a context to a distribution."""
+
+from typing import Generic, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from pushforward.distributions import Distribution
+from pushforward.nets import MADE, MLP, Activation, Contextual, ConvNet
+
+D = TypeVar("D", bound=Distribution)
+
+
+class Amortized(eqx.Module, Generic[D]):
+    """Any distribution as a function of a context: a network emits all of its parameters.
+
+    Attributes:
+        network: from the context to what is added to the parameters.
+        flow: the distribution whose parameters the network shifts.
+    """
+
+    network: MLP
+    flow: D
+
+    def __call__(self, context: Float[Array, " context"]) -> D:
+        """The distribution for one context; batches of contexts are `jax.vmap`'s work."""
+        parameters, rest = eqx.partition(self.flow, eqx.is_inexact_array)
+        vector, unravel = ravel_pytree(parameters)
+        flow: D = eqx.combine(unravel(vector + self.network(context)), rest)
+        return flow
+
+
+class Conditional(eqx.Module, Generic[D]):
+    """A distribution whose networks see a context: cheaper than `Amortized`, a matrix product a network.
+
+    Attributes:
+        flow: with `Contextual` networks.
+    """
+
+    flow: D
+
+    def __call__(self, context: Float[Array, " context"]) -> D:
+        """The distribution for one context; batches of contexts are `jax.vmap`'s work."""
+        flow: D = jax.tree.map(
+            lambda node: node.given(context) if isinstance(node, Contextual) else node,
+            self.flow,
+            is_leaf=lambda node: isinstance(node, Contextual),
+        )
+        return flow
+
+
+def amortize(
+    flow: D,
+    key: PRNGKeyArray,
+    context_dim: int,
+    *,
+    width: int = 64,
+    depth: int = 2,
+    activation: Activation = jax.nn.relu,
+) -> Amortized[D]:
+    """Make any flow conditional: a network of the context emits every parameter, starting from those of `flow`.
+
+    Rezende & Mohamed, 2015, section 4; the number of outputs is that of all parameters, so that flows without large
+    networks of their own are best (planar, radial, Sylvester).
+
+    Args:
+        flow: any distribution; for every context the result starts as it.
+        key: for the random start.
+        context_dim: numbers in a context.
+        width: hidden units of the network.
+        depth: hidden layers of the network.
+        activation: of the hidden layers.
+
+    Example:
+        >>> posterior = amortize(flows.planar(key, dim=2, length=8), key, context_dim=10)
+        >>> z, log_prob = posterior(context).sample_and_log_prob(key, (100,))
+    """
+    size = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(flow, eqx.is_inexact_array)))
+    return Amortized(MLP.init(key, context_dim, size, width, depth, activation), flow)
+
+
+def condition(flow: D, key: PRNGKeyArray, context_dim: int) -> Conditional[D]:
+    """Make a flow of network-driven layers conditional: the first layer of every network sees the context too.
+
+    The base stays as it is.
+
+    Args:
+        flow: with coupling or autoregressive layers.
+        key: for the random start.
+        context_dim: numbers in a context.
+
+    Raises:
+        ValueError: there is no network in `flow`; `amortize` is for those.
+
+    Example:
+        >>> likelihood = condition(flows.maf(key, dim=2, length=5), key, context_dim=3)
+        >>> jax.vmap(lambda context, x: likelihood(context).log_prob(x))(contexts, xs)
+    """
+    networks = MLP, MADE, ConvNet
+    nodes, structure = jax.tree.flatten(flow, is_leaf=lambda node: isinstance(node, networks))
+    if not any(isinstance(node, networks) for node in nodes):
+        raise ValueError("there is no network that could see a context; use amortize")
+    keys = jax.random.split(key, len(nodes))
+    contextual = [_contextual(node, k, context_dim) if isinstance(node, networks) else node for node, k in zip(nodes, keys)]
+    return Conditional(jax.tree.unflatten(structure, contextual))
+
+
+def _contextual(network: MLP | MADE | ConvNet, key: PRNGKeyArray, context_dim: int) -> Contextual:
+    if isinstance(network, MADE):
+        network = MADE(network.mlp, network.dim, from_zero=True)
+        bias = network.mlp.biases[0]
+    else:
+        bias = network.biases[0]
+    weight = jax.random.normal(key, (*bias.shape, context_dim), bias.dtype) / jnp.sqrt(max(context_dim, 1))
+    return Contextual(network, weight)

@@ -1,0 +1,78 @@
+"""Masked autoregressive layers: every dimension is transformed by what came before it."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float
+
+from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.transformers import Transformer
+from pushforward.nets import MADE, MLP
+
+
+class MaskedAutoregressive(Bijection):
+    """`y_i = tau(x_i; network(x_1 ... x_{i-1}))`: forward in one pass, inverse in at most D.
+
+    As it is, it samples fast: inverse autoregressive flow (Kingma et al., 2016). In `Inverse` its density is fast:
+    masked autoregressive flow (Papamakarios et al., 2017). The inverse repeats one pass until nothing changes any more,
+    which it does after D at the latest (Song et al., 2021, "Accelerating feedforward computation via parallel nonlinear
+    equation solving"), and its derivatives are those of the implicit function theorem.
+
+    Attributes:
+        transformer: what is done to each dimension.
+        network: from `(D,)` to `(D, transformer.size)`, row `i` from the inputs before `i`.
+        dim: D.
+
+    Raises:
+        ValueError: the transformer mixes the dimensions.
+    """
+
+    transformer: Transformer
+    network: MADE | MLP
+    dim: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if not self.transformer.elementwise:
+            raise ValueError(f"{type(self.transformer).__name__} mixes the dimensions: it is for coupling layers only")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.dim,)
+
+    @property
+    def volume(self) -> Volume:
+        return self.transformer.volume
+
+    def resolve(self) -> "MaskedAutoregressive":
+        network = self.network.masked() if isinstance(self.network, MADE) else self.network
+        return MaskedAutoregressive(self.transformer, network, self.dim)
+
+    def _at(self, x: Float[Array, " D"]) -> Bijection:
+        return self.transformer(self.network(x).reshape(self.dim, self.transformer.size))
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self._at(x).forward_and_log_det(x)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        def passes(_: Callable[[Array], Array], start: Array) -> Array:
+            def unfinished(carry: tuple[Array, Array, Array]) -> Array:
+                x, before, count = carry
+                return jnp.any(x != before) & (count < self.dim)
+
+            def again(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+                x, _, count = carry
+                return self._at(x).inverse(y), x, count + 1
+
+            x: Array = lax.while_loop(unfinished, again, (start, jnp.full_like(start, jnp.nan), jnp.zeros((), int)))[0]
+            return x
+
+        def tangent(jacobian: Callable[[Array], Array], right: Array) -> Array:
+            columns = jax.vmap(jacobian, out_axes=1)(jnp.eye(self.dim, dtype=right.dtype))
+            return solve_triangular(columns, right, lower=True)
+
+        x = lax.custom_root(lambda x: self.forward(x) - y, y, passes, tangent)
+        return x, -self.forward_and_log_det(x)[1]

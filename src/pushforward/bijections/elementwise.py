@@ -1,0 +1,97 @@
+"""Elementwise maps without parameters, whose outputs have a range of their own."""
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from pushforward.bijections.base import Bijection, Scalar, Volume
+
+
+class Elementwise(Bijection):
+    """A map of each number by itself.
+
+    Attributes:
+        event_shape: the shape of one sample.
+    """
+
+    event_shape: tuple[int, ...] = eqx.field(static=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.event_shape
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.VARYING
+
+
+class Sigmoid(Elementwise):
+    """`f(x) = 1 / (1 + exp(-x))`, onto (0, 1); its inverse is the logit."""
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return jax.nn.sigmoid(x), -jnp.sum(jax.nn.softplus(x) + jax.nn.softplus(-x))
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        log_y, log_rest = jnp.log(y), jnp.log1p(-y)
+        return log_y - log_rest, -jnp.sum(log_y + log_rest)
+
+
+class Tanh(Elementwise):
+    """`f(x) = tanh(x)`, onto (-1, 1)."""
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return jnp.tanh(x), 2 * jnp.sum(math.log(2) - x - jax.nn.softplus(-2 * x))
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return jnp.arctanh(y), -jnp.sum(jnp.log1p(y) + jnp.log1p(-y))
+
+
+class Softplus(Elementwise):
+    """`f(x) = log(1 + exp(x))`, onto (0, inf), close to `x` where that is large."""
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return jax.nn.softplus(x), -jnp.sum(jax.nn.softplus(-x))
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        log_slope = jnp.log(-jnp.expm1(-y))
+        return y + log_slope, -jnp.sum(log_slope)
+
+
+class Exp(Elementwise):
+    """`f(x) = exp(x)`, onto (0, inf)."""
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return jnp.exp(x), jnp.sum(x)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        log_y = jnp.log(y)
+        return log_y, -jnp.sum(log_y)
+
+
+class LeakyReLU(Elementwise):
+    """`f(x) = x` where `x` is positive and `slope x` elsewhere.
+
+    Attributes:
+        slope: positive.
+
+    Raises:
+        ValueError: it is not.
+    """
+
+    slope: float = eqx.field(static=True, default=0.1)
+
+    def __check_init__(self) -> None:
+        if not self.slope > 0:
+            raise ValueError(f"slope must be positive, got {self.slope}")
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return jnp.where(x > 0, x, self.slope * x), self._log_det(x)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return jnp.where(y > 0, y, y / self.slope), -self._log_det(y)
+
+    def _log_det(self, x: Float[Array, "..."]) -> Scalar:
+        return math.log(self.slope) * jnp.sum(x <= 0, dtype=x.dtype)

@@ -1,0 +1,174 @@
+"""Monotone rational-quadratic splines: Durkan et al., 2019, "Neural Spline Flows"."""
+
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from pushforward.bijections.base import Bijection, Scalar, Volume
+
+LEAST_SIZE = 1e-3
+LEAST_SLOPE = 1e-3
+# softplus of it is 1 - LEAST_SLOPE: raw slopes of 0 are slopes of 1.
+SLOPE_SHIFT = math.log(math.expm1(1 - LEAST_SLOPE))
+
+
+class Knots(NamedTuple):
+    """Sizes of the K bins and right edges of them, `(D, K)` each, and slopes before softplus, `(D, K + 1)`."""
+
+    widths: Float[Array, "D K"]
+    heights: Float[Array, "D K"]
+    x: Float[Array, "D K"]
+    y: Float[Array, "D K"]
+    raw_slopes: Float[Array, "D ends"]
+
+
+class Spline(Bijection):
+    """A monotone rational-quadratic spline on `[-bound, bound]` and the identity outside, elementwise.
+
+    With every parameter 0 it is the identity. No bin is narrower or lower than 1/1000 of the whole, and no slope
+    smaller than 1/1000.
+
+    Attributes:
+        raw_widths: widths of the K bins before softmax, shape `(D, K)`.
+        raw_heights: their heights before softmax, shape `(D, K)`.
+        raw_slopes: slopes at the K-1 inner knots before softplus, shape `(D, K-1)`; at the ends they are 1.
+        bound: where the tails begin.
+    """
+
+    raw_widths: Float[Array, "... D K"]
+    raw_heights: Float[Array, "... D K"]
+    raw_slopes: Float[Array, "... D inner"]
+    bound: float = eqx.field(static=True, default=5.0)
+
+    @staticmethod
+    def identity(dim: int, bins: int = 8, bound: float = 5.0) -> "Spline":
+        """The spline that does nothing yet."""
+        return Spline(jnp.zeros((dim, bins)), jnp.zeros((dim, bins)), jnp.zeros((dim, bins - 1)), bound)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.raw_widths.shape[-2:-1]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.VARYING
+
+    def _knots(self) -> Knots:
+        return _knots(self.raw_widths, self.raw_heights, jnp.pad(self.raw_slopes, ((0, 0), (1, 1))), self.bound)
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        inside = jnp.abs(x) < self.bound
+        y, log_slope = spline_forward(jnp.where(inside, x, 0), self._knots())
+        return jnp.where(inside, y, x), jnp.sum(jnp.where(inside, log_slope, 0))
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        inside = jnp.abs(y) < self.bound
+        x, log_slope = spline_inverse(jnp.where(inside, y, 0), self._knots())
+        return jnp.where(inside, x, y), -jnp.sum(jnp.where(inside, log_slope, 0))
+
+
+class CircularSpline(Bijection):
+    """A monotone rational-quadratic spline from the circle `[-pi, pi)` to itself, elementwise, followed by a turn.
+
+    Rezende et al., 2020, "Normalizing Flows on Tori and Spheres", section 2.1.1: the slope is the same at both ends.
+    Angles outside are taken modulo 2 pi. With every parameter 0 it is the identity.
+
+    Attributes:
+        raw_widths: widths of the K bins before softmax, shape `(D, K)`.
+        raw_heights: their heights before softmax, shape `(D, K)`.
+        raw_slopes: slopes at the K knots before softplus, shape `(D, K)`.
+        turn: angle added in the end, shape `(D,)`.
+    """
+
+    raw_widths: Float[Array, "... D K"]
+    raw_heights: Float[Array, "... D K"]
+    raw_slopes: Float[Array, "... D K"]
+    turn: Float[Array, "... D"]
+
+    @staticmethod
+    def identity(dim: int, bins: int = 8) -> "CircularSpline":
+        """The spline that does nothing yet."""
+        return CircularSpline(*(jnp.zeros((dim, bins)) for _ in range(3)), jnp.zeros(dim))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.turn.shape[-1:]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.VARYING
+
+    def _knots(self) -> Knots:
+        ends = jnp.concatenate([self.raw_slopes, self.raw_slopes[:, :1]], axis=-1)
+        return _knots(self.raw_widths, self.raw_heights, ends, math.pi)
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        y, log_slope = spline_forward(_wrap(x), self._knots())
+        return _wrap(y + self.turn), jnp.sum(log_slope)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        x, log_slope = spline_inverse(_wrap(y - self.turn), self._knots())
+        return _wrap(x), -jnp.sum(log_slope)
+
+
+def spline_forward(x: Float[Array, " D"], knots: Knots) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
+    """The spline at `x` inside its knots, and the log of its slope there (Durkan et al., equations 4 and 5).
+
+    Every denominator is written as a sum of positive terms.
+    """
+    x0, y0, width, height, slope0, slope1 = _bin(x, knots.x, knots)
+    t = (x - x0) / width
+    chord = height / width
+    across = t * (1 - t)
+    denominator = chord * (t**2 + (1 - t) ** 2) + (slope0 + slope1) * across
+    y = y0 + height * (chord * t**2 + slope0 * across) / denominator
+    return y, _log_slope(t, chord, slope0, slope1, denominator)
+
+
+def spline_inverse(y: Float[Array, " D"], knots: Knots) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
+    """The inverse of the spline at `y` inside its knots, and the log of the spline's slope there (equations 6 to 8)."""
+    x0, y0, width, height, slope0, slope1 = _bin(y, knots.y, knots)
+    s = (y - y0) / height
+    chord = height / width
+    bend = slope0 + slope1 - 2 * chord
+    b = slope0 - s * bend
+    discriminant = b**2 + 4 * chord * s * (chord - b)
+    t = 2 * chord * s / (b + jnp.sqrt(jnp.maximum(discriminant, jnp.finfo(y.dtype).tiny)))
+    denominator = chord * (t**2 + (1 - t) ** 2) + (slope0 + slope1) * t * (1 - t)
+    return x0 + width * t, _log_slope(t, chord, slope0, slope1, denominator)
+
+
+def _log_slope(t: Array, chord: Array, slope0: Array, slope1: Array, denominator: Array) -> Array:
+    numerator = slope1 * t**2 + 2 * chord * t * (1 - t) + slope0 * (1 - t) ** 2
+    return 2 * jnp.log(chord / denominator) + jnp.log(numerator)
+
+
+def _knots(raw_widths: Array, raw_heights: Array, raw_slopes: Array, bound: float) -> Knots:
+    widths, heights = _sizes(raw_widths, bound), _sizes(raw_heights, bound)
+    return Knots(widths, heights, jnp.cumsum(widths, -1) - bound, jnp.cumsum(heights, -1) - bound, raw_slopes)
+
+
+def _sizes(raw: Float[Array, "D K"], bound: float) -> Float[Array, "D K"]:
+    return 2 * bound * (LEAST_SIZE + (1 - LEAST_SIZE * raw.shape[-1]) * jax.nn.softmax(raw, axis=-1))
+
+
+def _bin(x: Float[Array, " D"], edges: Float[Array, "D K"], knots: Knots) -> tuple[Array, ...]:
+    """Of the bin that `x` lies in: its corner, width, height, and the slopes at its two ends."""
+    index = jnp.sum(x[:, None] >= edges[:, :-1], axis=-1, keepdims=True)
+
+    def at(values: Array, index: Array = index) -> Array:
+        return jnp.take_along_axis(values, index, axis=-1)[:, 0]
+
+    def slope(index: Array) -> Array:
+        return LEAST_SLOPE + jax.nn.softplus(at(knots.raw_slopes, index) + SLOPE_SHIFT)
+
+    width, height = at(knots.widths), at(knots.heights)
+    return at(knots.x) - width, at(knots.y) - height, width, height, slope(index), slope(index + 1)
+
+
+def _wrap(angle: Array) -> Array:
+    return jnp.mod(angle + math.pi, 2 * math.pi) - math.pi

@@ -1,0 +1,157 @@
+"""Transformers: what turns the numbers that a network emits into an elementwise bijection.
+
+A coupling or autoregressive layer is a network and a transformer. A transformer is a function from parameters,
+`(D, size)`, to a bijection of shape `(D,)`.
+"""
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from pushforward.bijections.affine import DiagonalAffine, Translation, VolumePreservingAffine
+from pushforward.bijections.base import Bijection, Volume
+from pushforward.bijections.sigmoidal import DeepSigmoidal
+from pushforward.bijections.spline import CircularSpline, Spline
+
+
+class Transformer(eqx.Module):
+    """A family of elementwise bijections.
+
+    Attributes:
+        elementwise: whether each output depends on its own input and parameters only.
+    """
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Parameters a dimension."""
+
+    @property
+    def volume(self) -> Volume:
+        """That of a layer whose network emits the parameters."""
+        return Volume.VARYING
+
+    @property
+    def elementwise(self) -> bool:
+        """Whether each output depends on its own input and parameters only."""
+        return True
+
+    @abstractmethod
+    def __call__(self, parameters: Float[Array, "D size"]) -> Bijection:
+        """The bijection, of shape `(D,)`; with all parameters 0 it is the identity or close to it."""
+
+
+class Additive(Transformer):
+    """`x + t`: volume preserving."""
+
+    @property
+    def size(self) -> int:
+        return 1
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.PRESERVING
+
+    def __call__(self, parameters: Float[Array, "D size"]) -> Translation:
+        return Translation(parameters[:, 0])
+
+
+class Affine(Transformer):
+    """`t + exp(s) x` with `s = scale a / (1 + |a|)`: bounded by a trained scale, as Real NVP's is through tanh.
+
+    Attributes:
+        scale: the largest size of `s`, shape `()`.
+    """
+
+    scale: Float[Array, "..."]
+
+    @staticmethod
+    def init(scale: float = 2.0) -> "Affine":
+        """Scales between `exp(-scale)` and `exp(scale)` at the start."""
+        return Affine(jnp.asarray(scale, jnp.result_type(float)))
+
+    @property
+    def size(self) -> int:
+        return 2
+
+    def __call__(self, parameters: Float[Array, "D size"]) -> DiagonalAffine:
+        return DiagonalAffine(parameters[:, 0], self.scale * _squash(parameters[:, 1]))
+
+
+class AffineVolumePreserving(Transformer):
+    """`Affine` with the mean of `s` over the dimensions taken away, so that the scales sum to zero.
+
+    Attributes:
+        scale: the largest size of `s` before, shape `()`.
+    """
+
+    scale: Float[Array, "..."]
+
+    @staticmethod
+    def init(scale: float = 2.0) -> "AffineVolumePreserving":
+        """Scales between `exp(-2 scale)` and `exp(2 scale)` at the start."""
+        return AffineVolumePreserving(jnp.asarray(scale, jnp.result_type(float)))
+
+    @property
+    def size(self) -> int:
+        return 2
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.PRESERVING
+
+    @property
+    def elementwise(self) -> bool:
+        return False
+
+    def __call__(self, parameters: Float[Array, "D size"]) -> VolumePreservingAffine:
+        return VolumePreservingAffine(parameters[:, 0], self.scale * _squash(parameters[:, 1]))
+
+
+class RationalQuadratic(Transformer):
+    """A monotone rational-quadratic spline on `[-bound, bound]`, the identity outside."""
+
+    bins: int = eqx.field(static=True, default=8)
+    bound: float = eqx.field(static=True, default=5.0)
+
+    @property
+    def size(self) -> int:
+        return 3 * self.bins - 1
+
+    def __call__(self, parameters: Float[Array, "D size"]) -> Spline:
+        widths, heights, slopes = jnp.split(parameters, [self.bins, 2 * self.bins], axis=-1)
+        return Spline(widths, heights, slopes, self.bound)
+
+
+class CircularRationalQuadratic(Transformer):
+    """A monotone rational-quadratic spline from the circle to itself, with a turn."""
+
+    bins: int = eqx.field(static=True, default=8)
+
+    @property
+    def size(self) -> int:
+        return 3 * self.bins + 1
+
+    def __call__(self, parameters: Float[Array, "D size"]) -> CircularSpline:
+        widths, heights, slopes, turn = jnp.split(parameters, [self.bins, 2 * self.bins, 3 * self.bins], axis=-1)
+        return CircularSpline(widths, heights, slopes, turn[:, 0])
+
+
+class Sigmoidal(Transformer):
+    """The logit of a mixture of sigmoids, a universal monotone map of the line; its inverse is a root-find."""
+
+    units: int = eqx.field(static=True, default=8)
+
+    @property
+    def size(self) -> int:
+        return 3 * self.units
+
+    def __call__(self, parameters: Float[Array, "D size"]) -> DeepSigmoidal:
+        logits, log_slopes, offsets = jnp.split(parameters, 3, axis=-1)
+        return DeepSigmoidal(logits, log_slopes, offsets)
+
+
+def _squash(a: Array) -> Array:
+    return a / (1 + jnp.abs(a))

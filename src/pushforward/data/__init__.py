@@ -1,0 +1,47 @@
+"""Real data for density estimation, and samples of known densities."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from pushforward.data.base import Dataset, Split, brief, table
+from pushforward.data.embedded import EMBEDDED
+from pushforward.data.images import IMAGES
+from pushforward.data.tables import READERS, read_table
+from pushforward.data.toys import TOYS
+from pushforward.errors import UserError, nearest
+
+DATASETS: dict[str, Callable[..., Dataset]] = {**TOYS, **EMBEDDED, **IMAGES}
+
+
+def load(source: str, *, seed: int = 0, validation: float = 0.1, test: float = 0.1, size: int | None = None) -> Dataset:
+    """The data set called `source`, one of `DATASETS`, or the table in the file of that name, divided at random.
+
+    A file ends in .csv, .tsv, .npy, .npz (one array, or one called x, data or samples) or .parquet. Blank lines of a
+    text file are left out; its first line holds names unless all of it is numbers.
+
+    Args:
+        source: the name, or the path of a file.
+        seed: of the division, and of samples.
+        validation: fraction of the rows; of the official training set, where there is one.
+        test: fraction of the rows; without effect where there is an official test set.
+        size: rows to draw of a known density, 12,500 unless given; it cannot be given for real data.
+
+    Raises:
+        UserError: there is no such data set or file, a setting is out of range, or the file cannot be used.
+    """
+    split = Split(seed, validation, test)
+    if source in TOYS:
+        return TOYS[source](split, size)
+    if size is not None:
+        raise UserError(f"size is for samples of a known density; {brief(source)} is read as it is")
+    if source in DATASETS:
+        return DATASETS[source](split)
+    path = Path(source)
+    if path.suffix.lower() not in READERS and not os.path.exists(source):
+        raise UserError(f"unknown data set {brief(source)}{nearest(source, DATASETS)}; a file is {' '.join(READERS)}")
+    content = read_table(path)
+    return table(path.name, content.values, content.columns, split, content.warnings)
+
+
+__all__ = ["DATASETS", "Dataset", "load"]

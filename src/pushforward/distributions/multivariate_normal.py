@@ -1,0 +1,72 @@
+"""Normal distributions with a full covariance."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from pushforward.distributions.base import Distribution, over_batch
+
+
+class MultivariateNormal(Distribution):
+    """N(loc, L L^T) with a trained lower-triangular factor L; samples are differentiable in every parameter.
+
+    Attributes:
+        loc: shape `(D,)`.
+        raw_tril: shape `(D, D)`; below the diagonal it is L, its diagonal is the log of that of L, and what is above
+            the diagonal is ignored.
+
+    Raises:
+        ValueError: the shapes disagree.
+    """
+
+    loc: Float[Array, "... D"]
+    raw_tril: Float[Array, "... D D"]
+
+    def __check_init__(self) -> None:
+        if self.raw_tril.shape != (*self.loc.shape, *self.loc.shape[-1:]):
+            raise ValueError(f"loc has shape {self.loc.shape}, raw_tril {self.raw_tril.shape}")
+
+    @staticmethod
+    def standard(dim: int) -> "MultivariateNormal":
+        """N(0, I) in `dim` dimensions."""
+        return MultivariateNormal(jnp.zeros(dim), jnp.zeros((dim, dim)))
+
+    @staticmethod
+    def from_covariance(loc: Float[Array, " D"], covariance: Float[Array, "D D"]) -> "MultivariateNormal":
+        """N(loc, covariance), for a positive definite covariance."""
+        factor = jnp.linalg.cholesky(covariance)
+        return MultivariateNormal(loc, jnp.tril(factor, -1) + jnp.diag(jnp.log(jnp.diag(factor))))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.loc.shape[-1:]
+
+    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+        return self.sample_and_log_prob(key, shape)[0]
+
+    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        factor = self._factor()
+
+        def log_prob(x: Array) -> Array:
+            return self._log_prob(solve_triangular(factor, x - self.loc, lower=True))
+
+        return over_batch(log_prob, self.batch_shape(x), x)
+
+    def sample_and_log_prob(
+        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        factor = self._factor()
+
+        def push(noise: Array) -> tuple[Array, Array]:
+            return self.loc + factor @ noise, self._log_prob(noise)
+
+        return over_batch(push, shape, jax.random.normal(key, (*shape, *self.shape), self.loc.dtype))
+
+    def _factor(self) -> Array:
+        return jnp.tril(self.raw_tril, -1) + jnp.diag(jnp.exp(jnp.diag(self.raw_tril)))
+
+    def _log_prob(self, noise: Array) -> Array:
+        return -0.5 * jnp.sum(noise**2) - jnp.trace(self.raw_tril) - 0.5 * noise.size * math.log(2 * math.pi)

@@ -1,0 +1,116 @@
+"""Train a flow on data by maximum likelihood, judge it on the test set, and write both down."""
+
+import math
+import time
+from dataclasses import asdict, replace
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from pushforward.dequantize import Dequantized, bits_per_dimension
+from pushforward.distributions import Pushforward
+from pushforward.experiments.build import calibrated, make_train_ensemble
+from pushforward.experiments.config import TrainConfig
+from pushforward.experiments.progress import training_progress
+from pushforward.experiments.runs import TrainRun, environment
+from pushforward.objectives import ForwardKL, HeldOut
+from pushforward.training import adam, fit, member
+
+
+def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
+    """Train from the newest checkpoint of `run`, or from the start; judge the best restart at its best step.
+
+    The validation set chooses the step and the restart; the test set is looked at once, in the end.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        UserError: the data or settings cannot work, or a checkpoint cannot be read or written.
+        Diverged: every restart met a number that is not finite.
+        Interrupted: a signal arrived; the checkpoint is written.
+    """
+    run.check_data()
+    config, data = run.config, run.dataset
+    checkpoints = run.checkpoints
+    run.drop_records_after(max(checkpoints.steps(), default=0))
+    before = run.metrics[-1]["seconds"] if run.metrics else 0.0
+
+    start = time.perf_counter()
+    with training_progress(config.title, config.steps, quiet) as on_progress:
+        models = make_train_ensemble(config, data.shape, data.levels)
+        trained = fit(
+            calibrated(models, data, _key(config, 2)),
+            ForwardKL(jnp.asarray(data.train), config.batch_size),
+            key=_key(config, 1),
+            steps=config.steps,
+            optimizer=adam(
+                config.learning_rate, config.steps, schedule=config.schedule, gradient_clip=config.gradient_clip
+            ),
+            record_every=min(config.validate_every, config.steps),
+            validate=HeldOut(jnp.asarray(data.validation)),
+            patience=config.patience or None,
+            checkpoints=checkpoints,
+            on_record=lambda record: run.append_record(replace(record, seconds=before + record.seconds)),
+            on_progress=on_progress,
+        )
+    seconds = before + time.perf_counter() - start
+
+    losses = np.where(np.isfinite(trained.best_losses), trained.best_losses, np.inf)
+    best = int(np.argmin(losses))
+    result = {
+        **_judge(member(trained.model, best), run, _key(config, 3)),
+        "restarts": [float(-loss) if math.isfinite(loss) else None for loss in losses],
+        "best_restart": best,
+        "best_step": int(trained.best_steps[best]),
+        "steps": trained.steps,
+        "divergences": [divergence and asdict(divergence) for divergence in trained.divergences],
+        "warnings": list(data.warnings),
+        "seconds": seconds,
+        "steps_per_second": trained.steps_per_second,
+        "command": config.command(),
+        "environment": environment(),
+    }
+    run.write_result(result)
+    return result
+
+
+def _key(config: TrainConfig, purpose: int) -> PRNGKeyArray:
+    return jax.random.fold_in(jax.random.key(config.seed), purpose)
+
+
+def _judge(model: Pushforward | Dequantized, run: TrainRun, key: PRNGKeyArray) -> dict[str, Any]:
+    """Log-likelihoods in nats with their standard errors, in bits per dimension too for discrete images."""
+    data = run.dataset
+    each = eqx.filter_jit(lambda held_out, model: held_out.each(model, key))
+    result: dict[str, Any] = {}
+    for name, rows in (("test", data.test), ("validation", data.validation), ("train", data.train[: len(data.test)])):
+        values = np.asarray(each(HeldOut(jnp.asarray(rows)), model), np.float64)
+        mean, std_error = _mean(values)
+        result[f"{name}_log_likelihood"], result[f"{name}_log_likelihood_std_error"] = mean, std_error
+        if name == "test" and data.levels is not None and mean is not None and std_error is not None:
+            result["test_bits_per_dimension"] = bits_per_dimension(mean, data.shape)
+            result["test_bits_per_dimension_std_error"] = -bits_per_dimension(std_error, data.shape)
+        if name == "test" and data.log_density is not None:
+            truth = np.asarray(_log_densities(run, rows), np.float64)
+            result["true_log_likelihood"], _ = _mean(truth)
+            result["kl_to_truth"], result["kl_to_truth_std_error"] = _mean(truth - values)
+    return result
+
+
+def _log_densities(run: TrainRun, rows: Float[np.ndarray, "n D"]) -> Float[Array, " n"]:
+    log_density = run.dataset.log_density
+    if log_density is None:
+        raise ValueError(f"the density of {run.dataset.name} is not known")
+    return jax.jit(jax.vmap(log_density))(jnp.asarray(rows))
+
+
+def _mean(values: Float[np.ndarray, " n"]) -> tuple[float | None, float | None]:
+    """The mean and its standard error; None where they are not finite."""
+    if not np.all(np.isfinite(values)):
+        return None, None
+    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
