@@ -9,7 +9,7 @@ demo: .venv/installed
 	$(BIN)/pushforward fit u1 --length 16 --restarts 8 --steps 8000 --out runs/demo --force
 
 test: .venv/installed
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 lint: .venv/installed
 	$(BIN)/ruff check

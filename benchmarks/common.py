@@ -23,7 +23,8 @@ from rich.markup import escape
 from rich.table import Table
 
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"
-PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "pushforward", "flowjax", "normflows", "torch")
+PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "pushforward")
+PEERS = ("flowjax", "zuko", "normflows", "nflows", "torch")
 
 LEARNING_RATE = 5e-3
 TARGET = "u4"
@@ -198,7 +199,7 @@ def _facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {
             "python": platform.python_version(),
-            **{package: version(package) for package in PACKAGES if installed(package)},
+            **{package: version(package) for package in (*PACKAGES, *PEERS) if installed(package)},
         },
     }
 

@@ -2,8 +2,14 @@
 
 import os
 
-# Compiling takes most of the time of this suite: the fast way of LLVM, whose results differ by rounding at most.
-os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+# Compiling takes most of the time of this suite: the quick ways, whose results differ by rounding at most.
+os.environ["XLA_FLAGS"] = " ".join(
+    (
+        "--xla_backend_optimization_level=0",
+        "--xla_llvm_disable_expensive_passes=true",
+        "--xla_cpu_use_fusion_emitters=false",
+    )
+)
 
 import jax
 import jax.numpy as jnp

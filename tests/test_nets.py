@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pushforward.nets import MLP
+from pushforward.nets import MADE, MLP, ConvNet
 from tests.checks import randomised
 
 
@@ -25,3 +25,24 @@ def test_mlp_starts_at_zero_with_lecun_hidden_layers():
     net = MLP.init(jax.random.key(0), 200, 3, 500, 1)
     np.testing.assert_array_equal(net(jnp.ones(200)), 0)
     np.testing.assert_allclose(jnp.var(net.weights[0]), 1 / 200, rtol=0.02)
+
+
+@pytest.mark.parametrize("from_zero", [False, True])
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_made_row_i_depends_on_all_inputs_before_i_and_no_other(dim, from_zero):
+    made = randomised(MADE.init(jax.random.key(0), dim, 3, 20, 2, jnp.tanh), jax.random.key(1))
+    made = MADE(made.mlp, dim, from_zero)
+    jacobian = jax.jacfwd(made)(jax.random.normal(jax.random.key(2), (dim,)))
+    assert jacobian.shape == (dim, 3, dim)
+    expected = np.tril(np.ones((dim, dim), bool), -1)[:, None].repeat(3, axis=1)
+    np.testing.assert_array_equal(jacobian != 0, expected)
+    np.testing.assert_allclose(made.masked()(jnp.ones(dim)).reshape(dim, 3), made(jnp.ones(dim)))
+
+
+def test_convnet_sees_two_pixels_far_and_starts_at_zero():
+    fresh = ConvNet.init(jax.random.key(0), 1, 2, 4)
+    image = jax.random.normal(jax.random.key(1), (7, 7, 1))
+    np.testing.assert_array_equal(fresh(image), jnp.zeros((7, 7, 2)))
+    net = randomised(fresh, jax.random.key(2))
+    seen = jnp.any(jax.jacfwd(net)(image)[3, 3] != 0, axis=(0, 3))
+    np.testing.assert_array_equal(seen, np.pad(np.ones((5, 5), bool), 1))

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from pushforward.bijections import DiagonalAffine
 from pushforward.distributions import Normal, Pushforward
 from pushforward.flows import planar
-from pushforward.objectives import annealing, free_energy
+from pushforward.objectives import ForwardKL, HeldOut, annealing, free_energy
 from pushforward.targets import make
 from tests.checks import floating_leaves, randomised
 
@@ -94,3 +94,21 @@ def test_beta_tempers_the_target_alone(beta, x64):
 )
 def test_annealing(step, steps, beta):
     np.testing.assert_allclose(annealing(jnp.asarray(step), steps), beta, rtol=1e-6)
+
+
+def test_forward_kl_of_batches_is_that_of_the_data():
+    """The mean of 2,000 minibatches lies within 5 standard errors of the mean over all rows."""
+    flow = Normal.standard(2)
+    data = 2 + jax.random.normal(jax.random.key(0), (500, 2))
+    loss = ForwardKL(data, 16)
+    draws = jax.vmap(lambda key: loss(flow, key, jnp.zeros((), int)))(jax.random.split(jax.random.key(1), 2000))
+    expected = -flow.log_prob(data).mean()
+    assert abs(draws.mean() - expected) < 5 * draws.std() / 2000**0.5
+    np.testing.assert_allclose(HeldOut(data)(flow), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 10, 64])
+def test_held_out_rows_come_in_their_order_whatever_the_batch(batch_size):
+    data = jax.random.normal(jax.random.key(0), (10, 2))
+    flow = Normal.standard(2)
+    np.testing.assert_allclose(HeldOut(data, batch_size).each(flow, jax.random.key(1)), flow.log_prob(data), rtol=1e-6)

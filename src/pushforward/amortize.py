@@ -1,6 +1,6 @@
 """Conditional flows: functions from a context to a distribution."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import equinox as eqx
 import jax
@@ -104,11 +104,13 @@ def condition(flow: D, key: PRNGKeyArray, context_dim: int) -> Conditional[D]:
     if not any(isinstance(node, networks) for node in nodes):
         raise ValueError("there is no network that could see a context; use amortize")
     keys = jax.random.split(key, len(nodes))
-    contextual = [_contextual(node, k, context_dim) if isinstance(node, networks) else node for node, k in zip(nodes, keys)]
+    contextual = [
+        _contextual(node, k, context_dim) if isinstance(node, networks) else node for node, k in zip(nodes, keys)
+    ]
     return Conditional(jax.tree.unflatten(structure, contextual))
 
 
-def _contextual(network: MLP | MADE | ConvNet, key: PRNGKeyArray, context_dim: int) -> Contextual:
+def _contextual(network: MLP | MADE | ConvNet, key: PRNGKeyArray, context_dim: int) -> Contextual[Any]:
     if isinstance(network, MADE):
         network = MADE(network.mlp, network.dim, from_zero=True)
         bias = network.mlp.biases[0]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -14,11 +14,6 @@ from pushforward.devices import use_all_cores
 from pushforward.errors import UserError
 from pushforward.experiments.config import FitConfig, RunConfig, StudyConfig, TrainConfig
 from pushforward.experiments.presets import FIT_PRESETS, TRAIN_PRESETS
-
-if TYPE_CHECKING:
-    from pushforward.experiments.runs import Run
-
-R = TypeVar("R", bound="Run")
 
 DESCRIPTION = "Normalizing flows: fitted to densities, trained on data, and judged."
 USER_ERROR = 2
@@ -46,11 +41,10 @@ def build_app(fit_defaults: FitConfig, train_defaults: TrainConfig) -> tyro.extr
             force: overwrite the run that --out holds.
         """
         from pushforward.experiments.fit import run_fit
-        from pushforward.experiments.runs import FitRun
         from pushforward.reports.fit import write_report
         from pushforward.reports.terminal import print_fit
 
-        run = _started_or_resumed(FitRun, config, fit_defaults, out, resume, force)
+        run = _started_or_resumed(config, fit_defaults, out, resume, force)
         with _resumable(run):
             if not run.finished:
                 run_fit(run)
@@ -70,14 +64,13 @@ def build_app(fit_defaults: FitConfig, train_defaults: TrainConfig) -> tyro.extr
             resume: go on with the interrupted run in this folder, by its own settings.
             force: overwrite the run that --out holds.
         """
-        from pushforward.experiments.runs import TrainRun
         from pushforward.experiments.train import run_train
         from pushforward.reports.terminal import print_train
         from pushforward.reports.train import write_report
 
         if config.data in TRAIN_PRESETS:
             config = replace(config, data=train_defaults.data)
-        run = _started_or_resumed(TrainRun, config, train_defaults, out, resume, force)
+        run = _started_or_resumed(config, train_defaults, out, resume, force)
         with _resumable(run):
             if not run.finished:
                 run_train(run)
@@ -172,8 +165,8 @@ def _defaults(arguments: list[str]) -> tuple[FitConfig, TrainConfig]:
 
 
 def _started_or_resumed(
-    kind: type[R], config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool
-) -> R:
+    config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool
+) -> Any:
     from pushforward.experiments.runs import open_run, start_run
 
     if resume is None:
@@ -182,13 +175,13 @@ def _started_or_resumed(
         raise UserError("--resume takes every setting from the run; give nothing else with it")
     else:
         run = open_run(resume)
-    if not isinstance(run, kind):
+    if run.config.KIND != config.KIND:
         raise UserError(f"{run.folder} is a run of pushforward {run.config.KIND}; resume it with that")
     return run
 
 
 @contextmanager
-def _resumable(run: "Run") -> Iterator[None]:
+def _resumable(run: Any) -> Iterator[None]:
     """Within it, a signal that has stopped the training ends the program with the command that goes on."""
     try:
         yield

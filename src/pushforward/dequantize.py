@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
-from pushforward.distributions import Distribution, over_batch
+from pushforward.distributions import Pushforward, over_batch
 from pushforward.nets import ConvNet
 
 
@@ -71,7 +71,7 @@ class Dequantized(eqx.Module):
         noise: what is added to the data.
     """
 
-    flow: Distribution
+    flow: Pushforward
     noise: UniformDequantization | VariationalDequantization
 
     def log_prob_bound(self, x: UInt8[Array, "n H W C"], key: PRNGKeyArray) -> Float[Array, " n"]:

@@ -158,9 +158,9 @@ def real_vp(
     activation: Activation = jax.nn.relu,
     scale: float = 2.0,
 ) -> Pushforward:
-    """Affine coupling whose log scales sum to zero: volume preserving, both directions fast. Arguments as for `real_nvp`.
+    """Affine coupling whose log scales sum to zero: volume preserving, both directions fast (after Dinh et al. 2017).
 
-    With fewer than two dimensions to transform it is an additive coupling.
+    With fewer than two dimensions to transform it is an additive coupling. Arguments as for `real_nvp`.
     """
     transformer = partial(AffineVolumePreserving.init, scale)
     return _coupling(transformer, key, dim, length, base, mixing, width, depth, activation)
@@ -213,14 +213,14 @@ def nsf_coupling(
         ValueError: as for `nice`, or angles are to be mixed by something else than a permutation.
     """
     if not circular:
-        transformer = partial(RationalQuadratic, bins, bound)
-        return _coupling(transformer, key, dim, length, base, mixing, width, depth, activation)
+        spline = partial(RationalQuadratic, bins, bound)
+        return _coupling(spline, key, dim, length, base, mixing, width, depth, activation)
     if mixing not in ("permutation", "reverse"):
         raise ValueError(f"angles can be mixed by permutations only, not by {mixing!r}")
     if base is None:
         base = Uniform(jnp.full(dim, -jnp.pi), jnp.full(dim, jnp.pi))
-    transformer = partial(CircularRationalQuadratic, bins)
-    return _coupling(transformer, key, dim, length, base, mixing, width, depth, activation)
+    circle = partial(CircularRationalQuadratic, bins)
+    return _coupling(circle, key, dim, length, base, mixing, width, depth, activation)
 
 
 def maf(
@@ -414,7 +414,7 @@ def glow(
         levels = next((n for n in (3, 2, 1) if height % 2**n == 0 == side % 2**n and min(shape[:2]) > 2**n), 1)
     mix = _choice("mixing", mixing, MIXERS)
 
-    def step(key: PRNGKeyArray, _: Int[Array, ""], squeezed: tuple[int, int, int]) -> Bijection:
+    def step(key: PRNGKeyArray, _: Int[Array, ""], squeezed: tuple[int, ...]) -> Bijection:
         key_net, key_mix = jax.random.split(key)
         *places, channels = squeezed
         kept = channels // 2
@@ -521,9 +521,7 @@ def _choice(name: str, value: str, choices: dict[str, Any]) -> Any:
     return choices[value]
 
 
-def _flow(
-    make_layer: MakeLayer, key: PRNGKeyArray, dim: int, length: int, base: Distribution | None
-) -> Pushforward:
+def _flow(make_layer: MakeLayer, key: PRNGKeyArray, dim: int, length: int, base: Distribution | None) -> Pushforward:
     if dim < 1:
         raise ValueError(f"a flow needs at least 1 dimension, got {dim}")
     if base is None:

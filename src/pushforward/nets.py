@@ -1,6 +1,7 @@
 """Small neural networks that emit the parameters of a bijection."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Generic, TypeVar
 
 import equinox as eqx
@@ -79,7 +80,7 @@ class MADE(eqx.Module):
         degrees = [np.arange(1, self.dim + 1)]
         degrees += [least + np.arange(width) % max(1, self.dim - least) for width in hidden]
         degrees += [np.repeat(np.arange(self.dim), last // self.dim)]
-        return [into[:, None] >= out[None] for out, into in zip(degrees, degrees[1:])]
+        return [into[:, None] >= out[None] for out, into in pairwise(degrees)]
 
     def masked(self) -> MLP:
         """The network with its masks applied."""
@@ -206,7 +207,7 @@ class Contextual(eqx.Module, Generic[Network]):
 
     def given(self, context: Float[Array, " context"]) -> Network:
         """The network for one context."""
-        biases = _mlp(self.network).biases
+        biases: tuple[Array, ...] = _mlp(self.network).biases
         shifted = (biases[0] + self.weight @ context, *biases[1:])
         network: Network = eqx.tree_at(lambda network: _mlp(network).biases, self.network, shifted)
         return network

@@ -66,9 +66,8 @@ class Entry:
         largest: the factor on all parameters up to which its values fit into float32.
         domain: takes any real number to one that the map is for.
         codomain: the same for its inverse.
-        tolerance: of its log-determinants and round trips, as a multiple of rounding, or its own error.
+        error: of its log-determinants and round trips, relative to their size, beyond rounding.
         trained: False where no gradient may reach the parameters.
-        infinite_at: sizes of inputs where the map or its log-determinant is infinite.
     """
 
     make: Make
@@ -207,7 +206,9 @@ ENTRIES = {
     "glow": Entry(image, dims=1, largest=2),
     "chain, varying": Entry(chain(Planar.init, affine, Permutation.init, Radial.init), largest=10),
     "chain, constant": Entry(chain(Rotation.init, affine, Permutation.init), least_dim=2, largest=10),
-    "chain, preserving": Entry(chain(coupling(Additive()), Rotation.init, coupling(Additive())), least_dim=2, largest=1e2),
+    "chain, preserving": Entry(
+        chain(coupling(Additive()), Rotation.init, coupling(Additive())), least_dim=2, largest=1e2
+    ),
     "inverse of a planar": Entry(inverse(Planar.init), largest=1.0),
     "inverse of an affine": Entry(inverse(affine), largest=10),
     "stack of planars": Entry(stack(Planar.init)),

@@ -6,7 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pushforward.bijections import Chain, DiagonalAffine, Planar, Radial, Rotation, Stack, Volume
+from pushforward.bijections import (
+    ActNorm,
+    Chain,
+    Concatenate,
+    DiagonalAffine,
+    Planar,
+    Radial,
+    Reshape,
+    Rotation,
+    Squeeze,
+    Stack,
+    Volume,
+)
 from tests.checks import randomised
 
 MAKERS = {
@@ -73,13 +85,49 @@ def test_negative_length_is_refused():
 
 
 def test_chain_of_unlike_shapes_is_refused():
-    with pytest.raises(ValueError, match=r"one event shape, got \[\(2,\), \(3,\)\]"):
+    with pytest.raises(ValueError, match=r"gives the event shape \(2,\), DiagonalAffine takes \(3,\)"):
         Chain((DiagonalAffine.identity(2), DiagonalAffine.identity(3)))
 
 
 def test_empty_chain_is_refused():
     with pytest.raises(ValueError, match="at least one"):
         Chain(())
+
+
+def test_concatenate_divides_the_last_axis():
+    both = Concatenate((DiagonalAffine(jnp.ones(2), jnp.zeros(2)), DiagonalAffine(jnp.zeros(1), jnp.ones(1))))
+    y, log_det = both.forward_and_log_det(jnp.array([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(y, [2, 3, 3 * np.e], rtol=1e-6)
+    assert log_det == 1
+    with pytest.raises(ValueError, match="differ in the last axis only"):
+        Concatenate((Reshape((4,), (2, 2)), Reshape((4,), (4, 1))))
+
+
+def test_what_is_reshaped_must_fit():
+    with pytest.raises(ValueError, match=r"cannot reshape \(4,\) to \(3,\)"):
+        Reshape((4,), (3,))
+    with pytest.raises(ValueError, match=r"even sides, got \(3, 2, 1\)"):
+        Squeeze((3, 2, 1))
+
+
+def test_squeezing_keeps_neighbours_together():
+    image = jnp.arange(16.0).reshape(4, 4, 1)
+    np.testing.assert_array_equal(Squeeze((4, 4, 1)).forward(image)[0, 0], [0, 1, 4, 5])
+
+
+def test_calibration_standardises_the_data():
+    key_data, key_flow = jax.random.split(jax.random.key(0))
+    y = 3 + 5 * jax.random.normal(key_data, (200, 2))
+
+    def layer(key, _):
+        return Chain((Planar.init(key, 2), ActNorm.identity(2)))
+
+    stack, x = Stack.init(layer, key_flow, 1).calibrate(y)
+    affine = jax.tree.map(lambda leaf: leaf[0], stack.layers.bijections[1].affine)
+    normalised = jax.vmap(affine.inverse)(y)
+    np.testing.assert_allclose(normalised.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(normalised.std(0), 1, atol=1e-5)
+    np.testing.assert_allclose(x, jax.vmap(stack.inverse)(y), rtol=1e-5, atol=1e-5)
 
 
 def test_chain_order():

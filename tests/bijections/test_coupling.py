@@ -1,29 +1,48 @@
-"""Additive coupling: what stays, what moves, and the volume."""
+"""Couplings: what stays, what moves, and the volume."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pushforward.bijections import AdditiveCoupling, alternating_mask
+from pushforward.bijections import Additive, Affine, AffineVolumePreserving, Coupling
+from pushforward.nets import MLP
 from tests.checks import randomised
 
 
-@pytest.mark.parametrize("index", [0, 1])
-@pytest.mark.parametrize("dim", [2, 3, 5])
-def test_masked_dimensions_stay_and_the_others_move_by_them_alone(dim, index):
-    mask = alternating_mask(dim, index)
-    fresh = AdditiveCoupling.init(jax.random.key(0), mask, width=8)
+def coupling(transformer, dim, kept):
+    return Coupling(transformer, MLP.init(jax.random.key(0), kept, (dim - kept) * transformer.size, 8, 1), (dim,), kept)
+
+
+@pytest.mark.parametrize(("dim", "kept"), [(2, 1), (3, 2), (5, 1)])
+def test_the_first_part_stays_and_moves_the_rest(dim, kept):
+    fresh = coupling(Additive(), dim, kept)
     layer = randomised(fresh, jax.random.key(1))
     x = jax.random.normal(jax.random.key(2), (dim,))
     np.testing.assert_array_equal(fresh.forward(x), x)
-    moved = layer.forward(x) != x
-    np.testing.assert_array_equal(moved, ~mask)
-    shift = jax.jacfwd(layer.forward)(x) - jnp.eye(dim)
-    np.testing.assert_array_equal(shift != 0, np.outer(~mask, mask))
+    stays = np.arange(dim) < kept
+    np.testing.assert_array_equal(layer.forward(x) == x, stays)
+    np.testing.assert_array_equal(jax.jacfwd(layer.forward)(x) - jnp.eye(dim) != 0, np.outer(~stays, stays))
+
+
+@pytest.mark.parametrize("dim", [3, 4, 7])
+@pytest.mark.parametrize("kept", [1, 2])
+def test_volume_preserving_scales_sum_to_zero_for_every_size(dim, kept, x64):
+    layer = randomised(coupling(AffineVolumePreserving.init(), dim, kept), jax.random.key(1))
+    x = jax.random.normal(jax.random.key(2), (dim,))
+    scales = np.diag(jax.jacfwd(layer.forward)(x))
+    assert dim - kept < 2 or np.ptp(scales) > 0.01
+    np.testing.assert_allclose(np.log(scales).sum(), 0, atol=1e-12)
     assert layer.forward_and_log_det(x)[1] == layer.inverse_and_log_det(x)[1] == 0
 
 
-def test_alternating_mask():
-    np.testing.assert_array_equal(alternating_mask(5), [True, False, True, False, True])
-    np.testing.assert_array_equal(alternating_mask(4, 3), [False, True, False, True])
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e30])
+def test_affine_scales_are_bounded(size):
+    log_scale = Affine.init(2.0)(jnp.array([[0.0, size], [0.0, -size]])).log_scale
+    np.testing.assert_allclose(log_scale, [2 * size / (1 + size), -2 * size / (1 + size)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_something_must_stay_and_something_must_move(kept):
+    with pytest.raises(ValueError, match=f"{kept} of 3 dimensions cannot stay"):
+        Coupling(Additive(), MLP.init(jax.random.key(0), 1, 1, 2, 1), (3,), kept)

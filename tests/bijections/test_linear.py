@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pushforward.bijections import Permutation, Rotation
+from pushforward.bijections import LULinear, Permutation, Rotation
+from tests.checks import randomised
 
 
 @pytest.mark.parametrize("dim", [1, 2, 5, 16])
@@ -21,7 +22,7 @@ def test_rotation_is_orthogonal_with_determinant_one(dim, scale, dtype):
 
 def test_rotation_in_the_plane(x64):
     angle = 0.7
-    rotation = Rotation(jnp.array([[5.0, -angle], [0.0, -3.0]]))
+    rotation = Rotation(jnp.array([[5.0, np.tan(angle / 2)], [0.0, -3.0]]))
     expected = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     np.testing.assert_allclose(jax.jacfwd(rotation.forward)(jnp.ones(2)), expected, rtol=1e-12)
 
@@ -31,6 +32,20 @@ def test_permutation_moves_without_loss():
     x = jnp.array([10.0, 20.0, 30.0])
     np.testing.assert_array_equal(permutation.forward(x), [30, 10, 20])
     np.testing.assert_array_equal(permutation.inverse(permutation.forward(x)), x)
+
+
+@pytest.mark.parametrize("dim", [2, 3, 5])
+def test_a_random_permutation_is_never_the_identity(dim):
+    for seed in range(30):
+        indices = Permutation.init(jax.random.key(seed), dim).indices
+        np.testing.assert_array_equal(np.sort(indices), np.arange(dim))
+        assert not np.array_equal(indices, np.arange(dim))
+
+
+def test_a_matrix_from_its_factors(x64):
+    layer = randomised(LULinear.init(jax.random.key(0), 4), jax.random.key(1))
+    matrix = jax.jacfwd(layer.forward)(jnp.ones(4))
+    np.testing.assert_allclose(jnp.linalg.slogdet(matrix)[1], layer.forward_and_log_det(jnp.ones(4))[1], rtol=1e-10)
 
 
 def test_permutation_is_saved(tmp_path):

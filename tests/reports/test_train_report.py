@@ -159,7 +159,7 @@ def test_bits_that_are_missing_are_a_dash(folders, tmp_path):
         ({"train_log_likelihood": 9.0}, "A sign of overfitting"),
         ({"train_log_likelihood": -99.0}, "No sign of overfitting"),
         ({"test_log_likelihood_std_error": None}, "Whether the flow is overfitted cannot be told"),
-        ({"best_step": 30}, "still falling at the last step, 30, by"),
+        ({"best_step": 30}, "since step 20: more steps may help"),
         ({"best_step": 10}, "The flow is that of step 10 of 30, where the validation loss was lowest. "),
         ({"best_step": 10, "steps": 20}, "Training stopped early: 30 were allowed."),
     ],
@@ -240,3 +240,10 @@ def test_training_curve_marks_the_best_step():
     np.testing.assert_array_equal(axes.lines[-1].get_xydata(), [[20, 2.5]])
     low, high = axes.get_ylim()
     assert low < 1 < 4.5 < high
+
+
+def test_samples_that_are_not_finite_or_far_away_are_left_out():
+    rows = np.random.default_rng(0).normal(size=(300, 3))
+    far = Dataset("made", *np.float32([rows, rows, 1e9 * rows]), ("a", "b", "c"))
+    figure = data_figures.column_pairs(far, np.where(rows > 1, np.nan, 1e30)).figure()
+    assert not np.isnan([patch.get_height() for patch in figure.axes[0].patches if hasattr(patch, "get_height")]).any()

@@ -2,10 +2,13 @@
 
 import signal
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from jaxtyping import Array
 
 from pushforward.flows import planar
 from pushforward.objectives import free_energy
@@ -20,6 +23,7 @@ from pushforward.training import (
     ensemble,
     fit,
     member,
+    restore_models,
 )
 from tests.checks import assert_finite, assert_same
 
@@ -228,3 +232,80 @@ def test_an_error_while_recording_leaves_the_checkpoint_and_the_signals(tmp_path
     assert signal.getsignal(signal.SIGINT) == handler
     assert Checkpoints(tmp_path / "run").steps() == [20]
     assert_same(train(record_every=20, checkpoints=Checkpoints(tmp_path / "run")).model, train(record_every=20).model)
+
+
+class Towards(eqx.Module):
+    """`(x - aim)^2` with the aim as data: a loss that is a pytree."""
+
+    aim: Array
+
+    def __call__(self, model, key, step):
+        return jnp.sum((model["x"] - self.aim) ** 2)
+
+
+class Distance(eqx.Module):
+    """A validation loss that is lowest half way."""
+
+    aim: Array
+
+    def __call__(self, model):
+        return jnp.sum((model["x"] - self.aim / 2) ** 2)
+
+
+def validated(tmp_path=None, steps=400, patience=None, members=2, **options):
+    models = ensemble(lambda key: {"x": jnp.zeros(3)}, jax.random.key(1), members)
+    return fit(
+        models,
+        Towards(jnp.ones(3)),
+        key=jax.random.key(0),
+        steps=steps,
+        optimizer=optax.sgd(0.01),
+        record_every=10,
+        validate=Distance(jnp.ones(3)),
+        patience=patience,
+        checkpoints=None if tmp_path is None else Checkpoints(tmp_path),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_the_best_step_by_validation_is_kept(members):
+    fitted = validated(members=members)
+    curve = np.array([record.validation[0] for record in fitted.records])
+    best = fitted.records[int(np.argmin(curve))]
+    np.testing.assert_array_equal(fitted.best_steps, best.step)
+    np.testing.assert_array_equal(fitted.best_losses, curve.min())
+    assert 0 < best.step < 100
+    expected = 1 - 0.98**best.step
+    np.testing.assert_allclose(fitted.model["x"], expected, rtol=1e-4)
+
+
+def test_training_stops_when_patience_ends():
+    whole, stopped = validated(), validated(patience=50)
+    assert stopped.steps == stopped.best_steps[0] + 60
+    np.testing.assert_array_equal(stopped.best_losses, whole.best_losses)
+    assert_same(stopped.model, whole.model)
+
+
+def test_early_stopping_survives_an_interruption(tmp_path):
+    def interrupt(record):
+        if record.step == 30:
+            signal.raise_signal(signal.SIGINT)
+
+    whole = validated(patience=50)
+    with pytest.raises(Interrupted):
+        validated(tmp_path, patience=50, on_record=interrupt)
+    resumed = validated(tmp_path, patience=50)
+    assert (resumed.steps, resumed.best_steps.tolist()) == (whole.steps, whole.best_steps.tolist())
+    assert_same(resumed.model, whole.model)
+    again = validated(tmp_path, patience=50)
+    assert again.steps == whole.steps
+    assert again.steps_per_second is None
+    models = ensemble(lambda key: {"x": jnp.zeros(3)}, jax.random.key(1), 2)
+    assert_same(restore_models(Checkpoints(tmp_path), whole.steps, models, best=True), whole.model)
+
+
+def test_one_member_of_an_ensemble_is_trained_as_one_alone():
+    """A single member is not vectorised; its numbers are those of a member of two, up to rounding."""
+    one, two = (validated(members=members, steps=50).model["x"][0] for members in (1, 2))
+    np.testing.assert_allclose(one, two, rtol=1e-6)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import reduce
 from itertools import accumulate, pairwise
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -127,7 +128,7 @@ class Stack(Bijection):
         def body(carry: tuple[Array, ...], layer: Bijection) -> tuple[tuple[Array, ...], None]:
             return step(eqx.combine(layer, static), carry), None
 
-        body = jax.checkpoint(body, prevent_cse=False, policy=jax.checkpoint_policies.dots_saveable)
+        body = jax.checkpoint(body, prevent_cse=False, policy=_keep_products)
         carry, _ = lax.scan(body, carry, arrays, length=self.length, reverse=reverse)
         return carry
 
@@ -310,6 +311,11 @@ class Frozen(Bijection):
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self._held().inverse_and_log_det(y)
+
+
+def _keep_products(primitive: Any, *_: Any, **__: Any) -> bool:
+    """What `jax.checkpoint` keeps for the backward pass."""
+    return primitive in (lax.dot_general_p, lax.conv_general_dilated_p)
 
 
 def _concatenated(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:

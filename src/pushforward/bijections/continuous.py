@@ -1,5 +1,7 @@
 """Continuous flows: Chen et al., 2018, "Neural Ordinary Differential Equations"; Grathwohl et al., 2019, "FFJORD"."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -58,11 +60,13 @@ class Continuous(Bijection):
         if self.probe is not None:
             vector = jax.random.rademacher(self.probe.key(jax.lax.stop_gradient(start)), start.shape, start.dtype)
 
-        def rates(t: Scalar, state: tuple[Array, Array], _: None) -> tuple[Array, Array]:
-            def field(x: Array) -> Array:
-                return self.field(jnp.append(x, t))
-
+        def rates(t: Any, state: tuple[Array, Array], args: tuple[MLP, Array | None]) -> tuple[Array, Array]:
+            network, vector = args
             x, _ = state
+
+            def field(x: Array) -> Array:
+                return network(jnp.append(x, t))
+
             if vector is None:
                 return field(x), jnp.trace(jax.jacfwd(field)(x))
             velocity, along = jax.jvp(field, (x,), (vector,))
@@ -75,6 +79,7 @@ class Continuous(Bijection):
             t1,
             dt0=None,
             y0=(start, jnp.zeros((), start.dtype)),
+            args=(self.field, vector),
             stepsize_controller=diffrax.PIDController(rtol=self.tolerance, atol=self.tolerance),
             max_steps=self.max_steps,
             throw=False,

@@ -35,7 +35,9 @@ class Coupling(Bijection):
 
     def __check_init__(self) -> None:
         if not 0 < self.kept < self.event_shape[-1]:
-            raise ValueError(f"{self.kept} of {self.event_shape[-1]} dimensions cannot stay: some must, and some must move")
+            raise ValueError(
+                f"{self.kept} of {self.event_shape[-1]} dimensions cannot stay: some must, and some must move"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -90,7 +90,7 @@ class Rotation(Bijection):
 
     def resolve(self) -> Orthogonal:
         antisymmetric = self.generator - self.generator.T
-        identity = jnp.eye(*self.shape, dtype=self.generator.dtype)
+        identity = jnp.eye(self.shape[0], dtype=self.generator.dtype)
         return Orthogonal(jnp.linalg.solve(identity + antisymmetric, identity - antisymmetric))
 
     def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
@@ -101,7 +101,7 @@ class Rotation(Bijection):
 
 
 class Householder(Bijection):
-    """`f(x) = H_1 ... H_n x`, reflections `H = I - 2 v v^T / ||v||^2` across hyperplanes; D of them reach every rotation.
+    """`f(x) = H_1 ... H_n x`, reflections `H = I - 2 v v^T / ||v||^2`; D of them, or D-1, reach every rotation.
 
     Tomczak & Welling, 2016, "Improving variational auto-encoders using Householder flow". Where `v` is 0, and `H` has
     no limit, it is left out.
@@ -132,7 +132,7 @@ class Householder(Bijection):
             scale = jnp.where(usable, 2 / jnp.where(usable, squared, 1), 0)
             return matrix - scale * jnp.outer(v, v @ matrix), None
 
-        identity = jnp.eye(*self.shape, dtype=self.vectors.dtype)
+        identity = jnp.eye(self.shape[0], dtype=self.vectors.dtype)
         return Orthogonal(jax.lax.scan(reflect, identity, self.vectors, reverse=True)[0])
 
     def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
@@ -172,7 +172,7 @@ class LULinear(Bijection):
         return Volume.CONSTANT
 
     def _factors(self) -> tuple[Array, Array]:
-        lower = jnp.tril(self.triangles, -1) + jnp.eye(*self.shape, dtype=self.triangles.dtype)
+        lower = jnp.tril(self.triangles, -1) + jnp.eye(self.shape[0], dtype=self.triangles.dtype)
         return lower, jnp.triu(self.triangles, 1) + jnp.diag(jnp.exp(self.log_diagonal))
 
     def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:

@@ -63,4 +63,5 @@ class DeepSigmoidal(Bijection):
 
         halvings = jnp.finfo(y.dtype).nmant + 8
         low, high = lax.fori_loop(0, halvings, halve, (jnp.min(each, axis=-1), jnp.max(each, axis=-1)))
-        return low + (high - low) / 2
+        middle: Array = low + (high - low) / 2
+        return middle

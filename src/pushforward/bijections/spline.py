@@ -92,7 +92,7 @@ class CircularSpline(Bijection):
     @staticmethod
     def identity(dim: int, bins: int = 8) -> "CircularSpline":
         """The spline that does nothing yet."""
-        return CircularSpline(*(jnp.zeros((dim, bins)) for _ in range(3)), jnp.zeros(dim))
+        return CircularSpline(jnp.zeros((dim, bins)), jnp.zeros((dim, bins)), jnp.zeros((dim, bins)), jnp.zeros(dim))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -89,17 +89,16 @@ def calibrated(models: Pushforward | Dequantized, data: Dataset, key: PRNGKeyArr
     """An ensemble whose scales and activation normalisation start from the training data."""
     rows = data.train[:CALIBRATION_ROWS]
 
-    @eqx.filter_jit
-    @eqx.filter_vmap(in_axes=(eqx.if_array(0),))
-    def calibrate(model: Pushforward | Dequantized) -> Pushforward | Dequantized:
+    def calibrate(model: Any) -> Pushforward | Dequantized:
         if isinstance(model, Dequantized):
             images, _ = model.noise.sample_and_log_prob(key, jnp.asarray(rows))
-            return eqx.tree_at(lambda model: model.flow, model, model.flow.calibrated(images))
+            return Dequantized(model.flow.calibrated(images), model.noise)
         scaling = Frozen(DiagonalAffine(jnp.asarray(data.train.mean(0)), jnp.log(jnp.asarray(data.train.std(0)))))
         flow, _ = model.bijection.bijections
         return Pushforward(model.base, Chain((flow, scaling))).calibrated(jnp.asarray(rows))
 
-    return calibrate(models)
+    started: Pushforward | Dequantized = eqx.filter_jit(eqx.filter_vmap(calibrate))(models)
+    return started
 
 
 def _model(

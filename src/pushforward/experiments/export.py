@@ -1,6 +1,7 @@
 """A trained flow as a NumPy archive."""
 
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -33,7 +34,7 @@ def write_export(run: Run, n: int, out: Path | None, seed: int) -> Path:
     if not isinstance(flow, Pushforward):
         raise TypeError(f"{run.folder} holds a {type(flow).__name__}, which has no base")
     base_samples, samples, log_prob = _draw(flow, jax.random.key(seed), n)
-    parameters = {
+    parameters: dict[str, Any] = {
         f"parameters/{jax.tree_util.keystr(name)}": np.asarray(leaf)
         for name, leaf in jax.tree.leaves_with_path(eqx.filter(flow, eqx.is_array))
     }

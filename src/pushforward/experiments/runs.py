@@ -198,7 +198,8 @@ class TrainRun(Run):
         return member(models, self.result["best_restart"])
 
 
-RUNS: dict[type, type[FitRun] | type[TrainRun]] = {FitConfig: FitRun, TrainConfig: TrainRun}
+def _run(folder: Path, config: RunConfig) -> FitRun | TrainRun:
+    return FitRun(folder, config) if isinstance(config, FitConfig) else TrainRun(folder, config)
 
 
 def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | TrainRun:
@@ -218,7 +219,7 @@ def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | T
             raise UserError(f"{folder} is not empty and holds no run; choose another --out")
         if not force:
             raise UserError(f"{folder} holds another run; choose another --out, or overwrite it with --force")
-    run = RUNS[type(config)](folder, config)
+    run = _run(folder, config)
     described = run.prepare()
     try:
         for part in PARTS:
@@ -245,7 +246,7 @@ def open_run(folder: Path) -> FitRun | TrainRun:
         raise UserError(f"{folder} is not a run: it has no {CONFIG}")
     config = from_yaml(path.read_text(), str(path))
     config.check()
-    return RUNS[type(config)](folder, config)
+    return _run(folder, config)
 
 
 def load(folder: str | Path) -> Distribution:

@@ -60,11 +60,12 @@ def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
         )
     seconds = before + time.perf_counter() - start
 
-    losses = np.where(np.isfinite(trained.best_losses), trained.best_losses, np.inf)
-    best = int(np.argmin(losses))
+    if trained.best_losses is None or trained.best_steps is None:
+        raise TypeError("training without validation has no best step")
+    best = int(np.argmin(trained.best_losses))
     result = {
         **_judge(member(trained.model, best), run, _key(config, 3)),
-        "restarts": [float(-loss) if math.isfinite(loss) else None for loss in losses],
+        "restarts": [float(-loss) if math.isfinite(loss) else None for loss in trained.best_losses],
         "best_restart": best,
         "best_step": int(trained.best_steps[best]),
         "steps": trained.steps,
@@ -106,7 +107,8 @@ def _log_densities(run: TrainRun, rows: Float[np.ndarray, "n D"]) -> Float[Array
     log_density = run.dataset.log_density
     if log_density is None:
         raise ValueError(f"the density of {run.dataset.name} is not known")
-    return jax.jit(jax.vmap(log_density))(jnp.asarray(rows))
+    values: Float[Array, " n"] = jax.jit(jax.vmap(log_density))(jnp.asarray(rows))
+    return values
 
 
 def _mean(values: Float[np.ndarray, " n"]) -> tuple[float | None, float | None]:

@@ -107,7 +107,7 @@ def _rows_beside_density(
     def draw(style: Style) -> Figure:
         figure, (left, right) = _two_panels(box, names, margin=0.9)
         _scatter(left, rows, style.target, "test rows", box)
-        image = figures.show_density(right, fitted, box, figures.colour_limit(fitted), style)
+        image = figures.show_density(right, fitted, box, figures.colour_limit(np.nan_to_num(fitted)), style)
         right.set(title="fitted flow")
         figures.colour_bar(figure, image, style)
         return figure

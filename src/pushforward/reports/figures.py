@@ -324,11 +324,6 @@ def dot_size(count: int) -> float:
     return min(16.0, 3 * math.pow(SAMPLES / max(count, 1), 0.35))
 
 
-def bin_count(points: int, most: int) -> int:
-    """Bins of a histogram that show more than the noise of few points."""
-    return max(1, min(most, round(3.55 * math.pow(points, 1 / 3))))
-
-
 def few_ticks(axes: Axes) -> None:
     """Ticks that do not run into those of the panel beside it."""
     for axis in (axes.xaxis, axes.yaxis):
@@ -450,10 +445,7 @@ def histogram(
     def draw(style: Style) -> Figure:
         figure, ((axes,),) = panel_grid(1, 1, WIDTH - 0.9, 2.7)
         (limits,) = grid.box
-        colour = getattr(style, bars[1])
-        axes.hist(
-            points, bins=bin_count(len(points), 60), range=limits, density=True, color=colour, alpha=0.6, label=bars[0]
-        )
+        _bars(axes, points, limits, 60, color=getattr(style, bars[1]), alpha=0.6, label=bars[0])
         axes.plot(grid.axes[0], density, color=getattr(style, line[1]), linewidth=1.8, label=line[0])
         axes.set(xlabel=label, ylabel="density", xlim=limits)
         axes.spines[["top", "right"]].set_visible(False)
@@ -494,9 +486,9 @@ def pairs(
         figure, panels = panel_grid(shown, shown, size, size, top=0.15, row_gap=0.1)
         for (i, j), axes in np.ndenumerate(panels):
             if i == j:
-                _marginal(axes, points[:, i], box[i], color=style.flow, alpha=0.6)
+                _bars(axes, points[:, i], box[i], 50, color=style.flow, alpha=0.6)
                 if exact is not None:
-                    _marginal(axes, exact[:, i], box[i], color=style.target, histtype="step")
+                    _bars(axes, exact[:, i], box[i], 50, color=style.target, histtype="step")
                 axes.set(yticks=[], xlim=box[i])
             elif j < i or exact is not None:
                 cloud, colour = (points, style.flow) if exact is None or j < i else (exact, style.target)
@@ -506,6 +498,7 @@ def pairs(
             else:
                 axes.set_visible(False)
             axes.ticklabel_format(useOffset=False)
+            axes.tick_params(labelbottom=i == shown - 1)
             if i == shown - 1:
                 axes.set_xlabel(labels[j], size=label_size)
             if j == 0 and i > 0:
@@ -516,5 +509,8 @@ def pairs(
     return Drawing(draw)
 
 
-def _marginal(axes: Axes, points: Float[np.ndarray, " n"], limits: tuple[float, float], **look: Any) -> None:
-    axes.hist(points, bins=bin_count(len(points), 50), range=limits, density=True, **look)
+def _bars(axes: Axes, points: Float[np.ndarray, " n"], limits: tuple[float, float], most: int, **look: Any) -> None:
+    """A histogram on the scale of a density, of at most `most` bins; of fewer where they would show noise only."""
+    bins = min(most, round(3.55 * math.pow(len(points), 1 / 3)))
+    height = bins / (len(points) * (limits[1] - limits[0]))
+    axes.hist(points, bins=bins, range=limits, weights=np.full(len(points), height), **look)

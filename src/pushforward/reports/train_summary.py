@@ -42,9 +42,7 @@ def results(data: Dataset, result: Result) -> Table:
         )
     ]
     if data.levels is not None:
-        meaning = (
-            f"the same for each number of an image; less is better, and equal odds for all {data.levels} levels take "
-        )
+        meaning = f"the same per pixel and channel; less is better, and equal odds for all {data.levels} levels take "
         bits = value(result, "test_bits_per_dimension", "bits")
         table.append(row("test, per dimension", bits, f"{meaning}{math.log2(data.levels):.2f}", OVERFLOW))
     if data.log_density is not None:
@@ -128,9 +126,10 @@ def _training(config: TrainConfig, result: Result, metrics: Metrics) -> str:
     if result["restarts"][best] is None:
         return "The validation loss was never finite: the flow is as it was before training."
     if step == steps:
-        earlier = [record["validation"][best] for record in metrics if record["step"] <= 0.9 * steps]
-        fall = earlier[-1] + result["restarts"][best] if earlier and earlier[-1] is not None else None
-        text = "" if fall is None else f", by {number(fall)} nats over the last tenth"
+        earlier = [record for record in metrics if record["step"] <= 0.9 * steps]
+        before = earlier[-1]["validation"][best] if earlier else None
+        fall = None if before is None else number(before + result["restarts"][best])
+        text = "" if fall is None else f", by {fall} nats since step {earlier[-1]['step']:,}"
         return f"The validation loss was still falling at the last step, {steps:,}{text}: more steps may help."
     early = f" Training stopped early: {config.steps:,} were allowed." if steps < config.steps else ""
     return f"The flow is that of step {step:,} of {steps:,}, where the validation loss was lowest.{early}"

@@ -209,7 +209,7 @@ def fit(
     members = leaves[0][1].shape[0]
     names = [*(jax.tree_util.keystr(path) for path, _ in leaves), "loss"]
     mesh = _mesh(members)
-    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+    sharding = _split_over(mesh)
     run = _compiled_loop(static, loss, optimizer, jax.device_put(jax.random.split(key, members), sharding), mesh)
     never = jnp.full(members, NEVER)
     best = None if validate is None else Best(parameters, jnp.full(members, jnp.inf), jnp.zeros(members, int))
@@ -277,6 +277,16 @@ def _mesh(members: int) -> Mesh:
     return jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count])
 
 
+def _split_over(mesh: Mesh) -> NamedSharding:
+    """The members divided among the devices."""
+    return NamedSharding(mesh, PartitionSpec(AXIS))
+
+
+def _whole_on(mesh: Mesh) -> NamedSharding:
+    """A copy on every device."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
 def _compiled_loop(
     static: PyTree, loss: Loss, optimizer: optax.GradientTransformation, keys: Key[Array, " members"], mesh: Mesh
 ) -> Callable[[State, int, int], State]:
@@ -316,20 +326,18 @@ def _compiled_loop(
         each = partial(update, loss=eqx.combine(loss_arrays, loss_static))
 
         def body(offset: Int[Array, ""], state: State) -> State:
-            return over_members(lambda state, key: each(state, key, step + offset))(state, keys)
+            updated: State = over_members(lambda state, key: each(state, key, step + offset))(state, keys)
+            return updated
 
         result: State = lax.fori_loop(0, length, body, state)
         return result
 
-    split, whole = PartitionSpec(AXIS), PartitionSpec()
-    specs = split, split, whole, whole, whole
-    sharded = jax.shard_map(run, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)
-    compiled = jax.jit(sharded, donate_argnums=0)
-    loss_arrays = jax.device_put(loss_arrays, NamedSharding(mesh, whole))
+    compiled = jax.jit(run, donate_argnums=0, out_shardings=_split_over(mesh))
+    loss_arrays = jax.device_put(loss_arrays, _whole_on(mesh))
 
     def advance(state: State, step: int, length: int) -> State:
-        result: State = compiled(state, keys, step, length, loss_arrays)
-        return result
+        advanced: State = compiled(state, keys, step, length, loss_arrays)
+        return advanced
 
     return advance
 
@@ -350,12 +358,8 @@ def _compiled_validation(
         best, losses = over_members(each)(state.parameters, state.fixed, state.best)
         return state._replace(best=best), losses
 
-    split, whole = PartitionSpec(AXIS), PartitionSpec()
-    sharded = jax.shard_map(
-        check, mesh=mesh, in_specs=(split, whole, whole), out_specs=(split, split), check_vma=False
-    )
-    compiled = jax.jit(sharded)
-    arrays = jax.device_put(arrays, NamedSharding(mesh, whole))
+    compiled = jax.jit(check, out_shardings=_split_over(mesh))
+    arrays = jax.device_put(arrays, _whole_on(mesh))
 
     def judge(state: State, step: int) -> tuple[State, Float[np.ndarray, " members"]]:
         state, losses = compiled(state, step, arrays)

@@ -1,0 +1,45 @@
+"""Autoregressive layers: order, passes and refusals."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pushforward.bijections import Affine, AffineVolumePreserving, MaskedAutoregressive, RationalQuadratic
+from pushforward.nets import MADE
+from tests.checks import randomised
+
+
+@pytest.mark.parametrize("transformer", [Affine.init(), RationalQuadratic(4, 3.0)])
+@pytest.mark.parametrize("dim", [1, 2, 7])
+def test_the_jacobian_is_lower_triangular(transformer, dim):
+    layer = MaskedAutoregressive(transformer, MADE.init(jax.random.key(0), dim, transformer.size, 16, 2, jnp.tanh), dim)
+    layer = randomised(layer, jax.random.key(1))
+    jacobian = jax.jacfwd(layer.forward)(jax.random.normal(jax.random.key(2), (dim,)))
+    np.testing.assert_array_equal(jnp.triu(jacobian, 1), 0)
+    assert jnp.all(jacobian[jnp.tril_indices(dim)] != 0)
+
+
+def test_derivatives_of_the_inverse_are_those_of_the_unrolled_passes(x64):
+    dim, transformer = 4, Affine.init()
+    layer = MaskedAutoregressive(transformer, MADE.init(jax.random.key(0), dim, 2, 8, 1, jnp.tanh), dim)
+    layer = randomised(layer, jax.random.key(1), 0.5)
+    y, weights = jax.random.normal(jax.random.key(2), (2, dim))
+
+    def implicit(layer, y):
+        x, log_det = layer.inverse_and_log_det(y)
+        return jnp.sum(weights * x) + log_det
+
+    def unrolled(layer, y):
+        x = y
+        for _ in range(dim):
+            x = layer._at(x).inverse(y)
+        return jnp.sum(weights * x) - layer.forward_and_log_det(x)[1]
+
+    for actual, expected in zip(*(jax.tree.leaves(jax.grad(f, (0, 1))(layer, y)) for f in (implicit, unrolled))):
+        np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-11)
+
+
+def test_what_mixes_dimensions_is_refused():
+    with pytest.raises(ValueError, match="AffineVolumePreserving mixes the dimensions"):
+        MaskedAutoregressive(AffineVolumePreserving.init(), MADE.init(jax.random.key(0), 3, 2, 4, 1), 3)

@@ -1,0 +1,156 @@
+"""`pushforward train` and what reads its runs, with real, small data."""
+
+import json
+import re
+import shlex
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pushforward
+from pushforward.experiments.runs import open_run
+from tests.test_cli import contents, folder, run
+
+__all__ = ["folder"]
+
+SMALL = shlex.split("--flow maf --length 2 --width 8 --depth 1 --steps 60 --batch-size 32 --validate-every 20")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a finished run on 300 points of the moons, in `run`."""
+    folder = tmp_path_factory.mktemp("trained")
+    from pushforward.cli import main
+
+    main(["train", "moons", "--size", "300", *SMALL, "--out", str(folder / "run")])
+    return folder
+
+
+def test_a_run_can_be_reread(trained):
+    result = json.loads((trained / "run/result.json").read_text())
+    assert result["steps"] == 60
+    assert result["best_step"] in (20, 40, 60)
+    for name in ("test", "validation", "train"):
+        assert np.isfinite(result[f"{name}_log_likelihood"])
+        assert result[f"{name}_log_likelihood_std_error"] > 0
+    np.testing.assert_allclose(
+        result["kl_to_truth"], result["true_log_likelihood"] - result["test_log_likelihood"], atol=1e-5
+    )
+    reread = open_run(trained / "run")
+    assert [record["step"] for record in reread.metrics] == [20, 40, 60]
+    assert result["command"] == "pushforward train moons " + shlex.join(
+        shlex.split(
+            "--flow maf --length 2 --width 8 --depth 1 --steps 60 --batch-size 32 --size 300 --validate-every 20"
+        )
+    )
+    test = jnp.asarray(reread.dataset.test)
+    assert len(test) == 30
+    np.testing.assert_allclose(reread.flow.log_prob(test).mean(), result["test_log_likelihood"], rtol=1e-4)
+    assert (trained / "run/report.html").is_file()
+
+
+def test_load(trained):
+    flow = pushforward.load(trained / "run")
+    x, log_prob = flow.sample_and_log_prob(jax.random.key(0), (10,))
+    np.testing.assert_allclose(flow.log_prob(x), log_prob, rtol=1e-3, atol=1e-3)
+
+
+def test_export_can_be_checked_with_numpy_alone(trained, capsys):
+    code, out, _ = run(capsys, "export", trained / "run", "--n", 50)
+    assert code == 0
+    arrays = np.load(out.strip())
+    assert arrays["base_samples"].shape == arrays["samples"].shape == (50, 2)
+    flow = pushforward.load(trained / "run")
+    np.testing.assert_allclose(flow.log_prob(jnp.asarray(arrays["samples"])), arrays["log_prob"], rtol=1e-3, atol=1e-3)
+    names = [name for name in arrays if name.startswith("parameters/")]
+    assert sum(arrays[name].size for name in names) == sum(leaf.size for leaf in jax.tree.leaves(flow) if leaf.size)
+    code, _, err = run(capsys, "export", trained / "run", "--out", "flow.txt")
+    assert code == 2
+    assert "must end in .npz" in err
+
+
+def test_samples_do_not_depend_on_how_many(trained, capsys):
+    for n in (70_000, 10):
+        assert run(capsys, "sample", trained / "run", "-n", n, "--out", trained / f"{n}.npz")[0] == 0
+    many, few = (np.load(trained / f"{n}.npz") for n in (70_000, 10))
+    assert many["samples"].shape == (70_000, 2)
+    for name in ("samples", "log_prob"):
+        np.testing.assert_array_equal(many[name][:10], few[name])
+
+
+def test_a_table_of_the_user_in_its_own_units(folder, capsys):
+    rng = np.random.default_rng(0)
+    table = np.exp(rng.normal(size=(200, 2))) * [1e4, 1e-3]
+    np.savetxt(folder / "mine.csv", table, delimiter=",", header="large,small", comments="")
+    code, out, _ = run(capsys, "train", "mine.csv", *SMALL, "--out", "run")
+    assert code == 0
+    result = json.loads((folder / "run/result.json").read_text())
+    described = json.loads((folder / "run/data.json").read_text())
+    assert described["columns"] == ["large", "small"]
+    assert f"{result['test_log_likelihood']:.3f}"[:5] in out
+    # The log-likelihood is that of the data as given, not of standardised ones.
+    loose = open_run(folder / "run").flow.log_prob(jnp.asarray([[1e4, 1e-3], [1e4, 1.0]], jnp.float32))
+    assert loose[0] > loose[1]
+
+    table[0] += 1
+    np.savetxt(folder / "mine.csv", table, delimiter=",", header="large,small", comments="")
+    (folder / "run/result.json").unlink()
+    code, _, err = run(capsys, "train", "--resume", "run")
+    assert code == 2
+    assert "mine.csv has changed since run was started" in err
+
+
+def test_images_in_bits_per_dimension(folder, capsys):
+    small = shlex.split("--length 1 --width 4 --steps 6 --batch-size 16 --validate-every 3 --levels 1")
+    code, _, _ = run(capsys, "train", "density-digits", *small, "--dequantization", "variational", "--out", "run")
+    assert code == 0
+    result = json.loads((folder / "run/result.json").read_text())
+    bits = -result["test_log_likelihood"] / (64 * np.log(2))
+    np.testing.assert_allclose(result["test_bits_per_dimension"], bits, rtol=1e-6)
+    assert 0 < bits < 10
+    assert pushforward.load(folder / "run").shape == (8, 8, 1)
+
+
+def test_presets_name_their_data(folder, capsys):
+    small = shlex.split("--steps 4 --validate-every 2 --size 100 --length 1 --bins 4")
+    assert run(capsys, "train", "density-moons", *small, "--out", "run")[0] == 0
+    assert open_run(folder / "run").config.data == "moons"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "give data"),
+        (["moon"], "unknown data set 'moon'; did you mean 'moons'"),
+        (["nowhere.csv"], "nowhere.csv"),
+        (["nan.csv"], r"nan.csv: line 3, column 'b'.*"),
+        (["moons", "--flow", "naf"], "unknown flow 'naf'"),
+        (["moons", "--flow", "glow"], r"glow is for images \(H, W, C\), not for samples of shape \(2,\)"),
+        (["moons", "--flow", "planar", "--bins", 4], "planar has no --bins; it has --initialisation"),
+        (["moons", "--flow", "real_nvp", "--width", 0], "--width must be 1 or more, got 0"),
+        (["moons", "--bound", -1.0], "--bound must be positive"),
+        (["moons", "--validate-every", 0], "--validate-every must be 1 or more"),
+        (["moons", "--test", 1.5], "fractions must be positive with a sum below 1"),
+        (["wine", "--size", 50], "size is for samples of a known density"),
+        (["moons", "--flow", "residual", "--coefficient", 1.5], "must lie between 0 and 1"),
+        (["--resume", "nowhere"], "nowhere is not a run"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(folder, capsys, arguments, complaint):
+    rows = "".join(f"{i},{i * i % 7}\n" for i in range(20))
+    (folder / "nan.csv").write_text("a,b\n1,2\n3,nan\n" + rows)
+    before = contents(folder)
+    code, out, err = run(capsys, "train", *arguments)
+    assert code == 2
+    assert out == ""
+    assert re.fullmatch(rf"pushforward: .*{complaint}.*\n", err)
+    after = {name: data for name, data in contents(folder).items() if "__pycache__" not in name}
+    assert after == before
+
+
+def test_a_run_is_resumed_by_its_own_command(trained, capsys):
+    code, _, err = run(capsys, "fit", "--resume", trained / "run")
+    assert code == 2
+    assert "is a run of pushforward train" in err
