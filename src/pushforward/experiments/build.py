@@ -15,7 +15,7 @@ from pushforward.data import Dataset
 from pushforward.dequantize import Dequantized, UniformDequantization, VariationalDequantization
 from pushforward.distributions import Distribution, FamilyMixture, Normal, Pushforward, StudentT
 from pushforward.errors import UserError, nearest
-from pushforward.experiments.config import FitConfig, FlowConfig, TrainConfig, flag
+from pushforward.experiments.config import FitConfig, FlowConfig, TrainConfig, flag, flow_options
 from pushforward.objectives import annealing, free_energy
 from pushforward.targets import Target
 from pushforward.training import ensemble
@@ -39,7 +39,7 @@ def make_flow(
     options: dict[str, Any] = config.options()
     for name in options:
         if name not in known:
-            of_flow = [flag(option) for option in config.OPTIONS if option in known]
+            of_flow = [flag(option) for option in flow_options() if option in known]
             raise UserError(f"{config.flow} has no {flag(name)}; it has {', '.join(of_flow) or 'no settings'}")
     if "fast" in known:
         options["fast"] = fast

@@ -63,26 +63,14 @@ class FlowConfig:
     levels: int | None = None
     """glow: how often the image is halved"""
 
-    OPTIONS: ClassVar[tuple[str, ...]] = (
-        "initialisation",
-        "orthogonal",
-        "rank",
-        "mixing",
-        "width",
-        "depth",
-        "scale",
-        "bins",
-        "bound",
-        "units",
-        "coefficient",
-        "tolerance",
-        "exact",
-        "levels",
-    )
-
     def options(self) -> dict[str, Any]:
         """The settings of the family that are given, by name."""
-        return {name: getattr(self, name) for name in self.OPTIONS if getattr(self, name) is not None}
+        return {name: getattr(self, name) for name in flow_options() if getattr(self, name) is not None}
+
+
+def flow_options() -> list[str]:
+    """Names of the settings that only some families have."""
+    return [f.name for f in fields(FlowConfig) if f.name not in ("flow", "length")]
 
 
 @dataclass(frozen=True, kw_only=True)
