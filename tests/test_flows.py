@@ -10,7 +10,7 @@ import pytest
 
 from pushforward import flows
 from pushforward.bijections import Volume
-from pushforward.distributions import Normal
+from pushforward.distributions import Normal, Pushforward
 from pushforward.flows import RECIPES
 from tests.checks import randomised
 
@@ -63,10 +63,7 @@ def test_no_dimensions_are_refused(recipe):
     ("make", "complaint"),
     [
         (lambda key: flows.nice(key, 1, 2), "at least 2 dimensions, got 1"),
-        (lambda key: flows.maf(key, 2, 2, mixing="shaken"), "unknown mixing 'shaken': choose from permutation, "),
-        (lambda key: flows.sylvester(key, 2, 2, orthogonal="no"), "unknown orthogonal 'no'"),
         (lambda key: flows.sylvester(key, 2, 2, rank=3), "rank must be between 1 and 2, got 3"),
-        (lambda key: flows.nsf_autoregressive(key, 2, 2, fast="both"), "unknown fast 'both'"),
         (lambda key: flows.nsf_coupling(key, 2, 2, circular=True, mixing="lu"), "angles can be mixed by permutations"),
         (lambda key: flows.glow(key, (5, 4, 1), 2), "even sides, got"),
     ],
@@ -77,11 +74,11 @@ def test_what_cannot_work_is_refused(make, complaint):
 
 
 @pytest.mark.parametrize("mixing", ["permutation", "reverse", "rotation", "householder", "lu"])
-def test_every_mixing_reaches_every_dimension(mixing):
-    flow = randomised(flows.nice(jax.random.key(0), 3, 4, mixing=mixing), jax.random.key(1), 0.7)
+def test_every_mixing_moves_every_dimension(mixing):
+    flow = randomised(flows.nice(jax.random.key(0), 3, 6, mixing=mixing), jax.random.key(1), 0.7)
     assert flow.bijection.volume == (Volume.CONSTANT if mixing == "lu" else Volume.PRESERVING)
-    jacobian = jax.jacfwd(flow.bijection.forward)(jax.random.normal(jax.random.key(2), (3,)))
-    assert jnp.all(jacobian != 0)
+    x = jax.random.normal(jax.random.key(2), (3,))
+    assert not jnp.any(jnp.isin(flow.bijection.forward(x), x))
 
 
 @pytest.mark.parametrize("fast", ["density", "sampling"])
@@ -99,7 +96,8 @@ def test_the_fast_direction_has_no_loop(fast):
 
 def test_circular_flow_is_a_density_on_the_torus():
     """Integrates to one over the square by the midpoint rule, and does not see full turns."""
-    flow = randomised(flows.nsf_coupling(jax.random.key(0), 2, 2, circular=True), jax.random.key(1), 0.3)
+    flow = flows.nsf_coupling(jax.random.key(0), 2, 2, circular=True)
+    flow = Pushforward(flow.base, randomised(flow.bijection, jax.random.key(1), 0.3))
     axis = (jnp.arange(200) + 0.5) / 200 * 2 * jnp.pi - jnp.pi
     points = jnp.stack(jnp.meshgrid(axis, axis), -1)
     density = jnp.exp(eqx.filter_jit(flow.log_prob)(points))
@@ -116,7 +114,7 @@ def test_glow_factors_out_and_is_calibrated(shape, mixing):
     assert flow.base.shape == (np.prod(shape),)
     images = 2 + 3 * jax.random.normal(jax.random.key(1), (50, *shape))
     calibrated = eqx.filter_jit(lambda flow, images: flow.calibrated(images))(flow, images)
-    z = eqx.filter_jit(jax.vmap(calibrated.bijection.inverse))(images)
+    z = eqx.filter_jit(lambda flow: jax.vmap(flow.bijection.inverse)(images))(calibrated)
     np.testing.assert_allclose(z.mean(), 0, atol=1e-2)
     np.testing.assert_allclose(z.std(), 1, atol=2e-2)
 

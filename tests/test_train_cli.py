@@ -40,11 +40,7 @@ def test_a_run_can_be_reread(trained):
     )
     reread = open_run(trained / "run")
     assert [record["step"] for record in reread.metrics] == [20, 40, 60]
-    assert result["command"] == "pushforward train moons " + shlex.join(
-        shlex.split(
-            "--flow maf --length 2 --width 8 --depth 1 --steps 60 --batch-size 32 --size 300 --validate-every 20"
-        )
-    )
+    assert sorted(result["command"].split()) == sorted(["pushforward", "train", "moons", "--size", "300", *SMALL])
     test = jnp.asarray(reread.dataset.test)
     assert len(test) == 30
     np.testing.assert_allclose(reread.flow.log_prob(test).mean(), result["test_log_likelihood"], rtol=1e-4)
@@ -125,7 +121,7 @@ def test_presets_name_their_data(folder, capsys):
         ([], "give data"),
         (["moon"], "unknown data set 'moon'; did you mean 'moons'"),
         (["nowhere.csv"], "nowhere.csv"),
-        (["nan.csv"], r"nan.csv: line 3, column 'b'.*"),
+        (["nan.csv"], "nan.csv, line 3: 'nan' in column 'b' is not a finite number"),
         (["moons", "--flow", "naf"], "unknown flow 'naf'"),
         (["moons", "--flow", "glow"], r"glow is for images \(H, W, C\), not for samples of shape \(2,\)"),
         (["moons", "--flow", "planar", "--bins", 4], "planar has no --bins; it has --initialisation"),

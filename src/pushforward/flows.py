@@ -468,7 +468,7 @@ def _coupling(
 ) -> Pushforward:
     if dim < 2:
         raise ValueError(f"a coupling layer needs at least 2 dimensions, got {dim}")
-    kept = (dim + 1) // 2
+    kept = dim // 2
 
     def layer(key: PRNGKeyArray) -> Bijection:
         made = transformer()

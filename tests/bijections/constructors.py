@@ -103,14 +103,14 @@ def plain(make: Callable[[int], Bijection]) -> Make:
 
 def coupling(transformer: Transformer) -> Make:
     def make(key, dim):
-        kept = (dim + 1) // 2
+        kept = dim // 2
         return Coupling(transformer, MLP.init(key, kept, (dim - kept) * transformer.size, 5, 2), (dim,), kept)
 
     return make
 
 
 def circular_coupling(key, dim):
-    transformer, kept = CircularRationalQuadratic(4), (dim + 1) // 2
+    transformer, kept = CircularRationalQuadratic(4), dim // 2
     network = MLP.init(key, 2 * kept, (dim - kept) * transformer.size, 5, 1)
     return Coupling(transformer, OnCircle(network), (dim,), kept)
 
@@ -184,7 +184,7 @@ ENTRIES = {
     ),
     "additive coupling": Entry(coupling(Additive()), least_dim=2),
     "affine coupling": Entry(coupling(Affine.init(1.5)), least_dim=2, largest=10),
-    "volume-preserving affine coupling": Entry(coupling(AffineVolumePreserving.init()), least_dim=4, largest=10),
+    "volume-preserving affine coupling": Entry(coupling(AffineVolumePreserving.init()), least_dim=3, largest=10),
     "spline coupling": Entry(coupling(RationalQuadratic(4, 3.0)), least_dim=2),
     "circular spline coupling": Entry(circular_coupling, least_dim=2, domain=angle, codomain=angle),
     "autoregressive, additive": Entry(autoregressive(Additive()), least_dim=2, largest=1e2),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pushforward.bijections import Affine, AffineVolumePreserving, MaskedAutoregressive, RationalQuadratic
+from pushforward.bijections import Affine, AffineVolumePreserving, MaskedAutoregressive, RationalQuadratic, Sigmoidal
 from pushforward.nets import MADE
 from tests.checks import randomised
 
@@ -43,3 +43,11 @@ def test_derivatives_of_the_inverse_are_those_of_the_unrolled_passes(x64):
 def test_what_mixes_dimensions_is_refused():
     with pytest.raises(ValueError, match="AffineVolumePreserving mixes the dimensions"):
         MaskedAutoregressive(AffineVolumePreserving.init(), MADE.init(jax.random.key(0), 3, 2, 4, 1), 3)
+
+
+def test_the_sigmoids_of_a_mixture_learn_different_things():
+    layer = MaskedAutoregressive(Sigmoidal(4), MADE.init(jax.random.key(0), 2, 12, 8, 1), 2)
+    x = jax.random.normal(jax.random.key(1), (20, 2))
+    gradient = jax.grad(lambda layer: jnp.sum(jax.vmap(layer.forward_and_log_det)(x)[1]))(layer)
+    each = gradient.network.mlp.biases[-1].reshape(2, 3, 4)
+    assert len(jnp.unique(each[0, 2].round(4))) == 4

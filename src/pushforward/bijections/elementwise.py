@@ -1,6 +1,10 @@
-"""Elementwise maps without parameters, whose outputs have a range of their own."""
+"""Elementwise maps without parameters, whose outputs have a range of their own.
+
+Outside the range, ends included, there is no density: the log-determinant of the inverse is -inf there.
+"""
 
 import math
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -35,8 +39,11 @@ class Sigmoid(Elementwise):
         return jax.nn.sigmoid(x), -jnp.sum(jax.nn.softplus(x) + jax.nn.softplus(-x))
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        log_y, log_rest = jnp.log(y), jnp.log1p(-y)
-        return log_y - log_rest, -jnp.sum(log_y + log_rest)
+        def inverse(y: Array) -> tuple[Array, Array]:
+            log_y, log_rest = jnp.log(y), jnp.log1p(-y)
+            return log_y - log_rest, -log_y - log_rest
+
+        return _within(y, 0, 1, inverse)
 
 
 class Tanh(Elementwise):
@@ -46,7 +53,7 @@ class Tanh(Elementwise):
         return jnp.tanh(x), 2 * jnp.sum(math.log(2) - x - jax.nn.softplus(-2 * x))
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return jnp.arctanh(y), -jnp.sum(jnp.log1p(y) + jnp.log1p(-y))
+        return _within(y, -1, 1, lambda y: (jnp.arctanh(y), -jnp.log1p(y) - jnp.log1p(-y)))
 
 
 class Softplus(Elementwise):
@@ -56,8 +63,11 @@ class Softplus(Elementwise):
         return jax.nn.softplus(x), -jnp.sum(jax.nn.softplus(-x))
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        log_slope = jnp.log(-jnp.expm1(-y))
-        return y + log_slope, -jnp.sum(log_slope)
+        def inverse(y: Array) -> tuple[Array, Array]:
+            log_slope = jnp.log(-jnp.expm1(-y))
+            return y + log_slope, -log_slope
+
+        return _within(y, 0, math.inf, inverse)
 
 
 class Exp(Elementwise):
@@ -67,8 +77,7 @@ class Exp(Elementwise):
         return jnp.exp(x), jnp.sum(x)
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        log_y = jnp.log(y)
-        return log_y, -jnp.sum(log_y)
+        return _within(y, 0, math.inf, lambda y: (jnp.log(y), -jnp.log(y)))
 
 
 class LeakyReLU(Elementwise):
@@ -95,3 +104,13 @@ class LeakyReLU(Elementwise):
 
     def _log_det(self, x: Float[Array, "..."]) -> Scalar:
         return math.log(self.slope) * jnp.sum(x <= 0, dtype=x.dtype)
+
+
+def _within(
+    y: Float[Array, "..."], low: float, high: float, inverse: Callable[[Array], tuple[Array, Array]]
+) -> tuple[Float[Array, "..."], Scalar]:
+    """`inverse`, with its log slopes, where `y` lies between the ends; infinite inputs without density elsewhere."""
+    inside = (y > low) & (y < high)
+    x, log_slope = inverse(jnp.where(inside, y, 0.5))
+    outside = jnp.where(y <= low, -jnp.inf, jnp.inf)
+    return jnp.where(inside, x, outside), jnp.sum(jnp.where(inside, log_slope, -jnp.inf))

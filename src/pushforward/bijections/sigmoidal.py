@@ -6,22 +6,23 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.spline import LEAST_SLOPE, SLOPE_SHIFT
 
 
 class DeepSigmoidal(Bijection):
     """`f(x) = logit(sum_j w_j sigmoid(a_j x + b_j))` elementwise, `w` a softmax and `a` positive: any monotone map.
 
     Huang et al., section 3.1, the whole of it in logs. The inverse is a scalar root-find between the inverses of the
-    single sigmoids, which bracket it.
+    single sigmoids, which bracket it. With every parameter 0 it is the identity.
 
     Attributes:
         logits: of the weights `w`, shape `(D, J)`.
-        log_slopes: of `a`, shape `(D, J)`.
+        raw_slopes: of `a`, before softplus, shape `(D, J)`; no slope is smaller than 1/1000.
         offsets: `b`, shape `(D, J)`.
     """
 
     logits: Float[Array, "... D J"]
-    log_slopes: Float[Array, "... D J"]
+    raw_slopes: Float[Array, "... D J"]
     offsets: Float[Array, "... D J"]
 
     @property
@@ -32,13 +33,17 @@ class DeepSigmoidal(Bijection):
     def volume(self) -> Volume:
         return Volume.VARYING
 
+    def _slopes(self) -> Float[Array, "D J"]:
+        return LEAST_SLOPE + jax.nn.softplus(self.raw_slopes + SLOPE_SHIFT)
+
     def _value_and_log_slope(self, x: Float[Array, " D"]) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
         log_weights = jax.nn.log_softmax(self.logits, axis=-1)
-        inner = jnp.exp(self.log_slopes) * x[:, None] + self.offsets
+        slopes = self._slopes()
+        inner = slopes * x[:, None] + self.offsets
         log_below, log_above = jax.nn.log_sigmoid(inner), jax.nn.log_sigmoid(-inner)
         below = jax.nn.logsumexp(log_weights + log_below, axis=-1)
         above = jax.nn.logsumexp(log_weights + log_above, axis=-1)
-        slope = jax.nn.logsumexp(log_weights + self.log_slopes + log_below + log_above, axis=-1)
+        slope = jax.nn.logsumexp(log_weights + jnp.log(slopes) + log_below + log_above, axis=-1)
         return below - above, slope - below - above
 
     def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
@@ -48,12 +53,14 @@ class DeepSigmoidal(Bijection):
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         root = lax.stop_gradient(self._bisect(y))
         value, log_slope = self._value_and_log_slope(root)
-        # A Newton step from the root: it polishes the value and carries the derivatives of the inverse.
-        x = root - (value - y) * jnp.exp(-lax.stop_gradient(log_slope))
+        # The derivatives of the inverse; on a plateau, where they leave the floats, the largest ones.
+        most = 0.5 * jnp.log(jnp.finfo(y.dtype).max)
+        error = (value - y) - lax.stop_gradient(value - y)
+        x = root - error * jnp.exp(jnp.minimum(-lax.stop_gradient(log_slope), most))
         return x, -jnp.sum(self._value_and_log_slope(x)[1])
 
     def _bisect(self, y: Float[Array, " D"]) -> Float[Array, " D"]:
-        each = (y[:, None] - self.offsets) * jnp.exp(-self.log_slopes)
+        each = (y[:, None] - self.offsets) / self._slopes()
 
         def halve(_: Int[Array, ""], bracket: tuple[Array, Array]) -> tuple[Array, Array]:
             low, high = bracket

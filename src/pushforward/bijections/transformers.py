@@ -17,11 +17,7 @@ from pushforward.bijections.spline import CircularSpline, Spline
 
 
 class Transformer(eqx.Module):
-    """A family of elementwise bijections.
-
-    Attributes:
-        elementwise: whether each output depends on its own input and parameters only.
-    """
+    """A family of elementwise bijections."""
 
     @property
     @abstractmethod
@@ -140,7 +136,10 @@ class CircularRationalQuadratic(Transformer):
 
 
 class Sigmoidal(Transformer):
-    """The logit of a mixture of sigmoids, a universal monotone map of the line; its inverse is a root-find."""
+    """The logit of a mixture of sigmoids, a universal monotone map of the line; its inverse is a root-find.
+
+    The sigmoids stand apart from the start: equal ones would have equal gradients, and stay equal.
+    """
 
     units: int = eqx.field(static=True, default=8)
 
@@ -149,8 +148,8 @@ class Sigmoidal(Transformer):
         return 3 * self.units
 
     def __call__(self, parameters: Float[Array, "D size"]) -> DeepSigmoidal:
-        logits, log_slopes, offsets = jnp.split(parameters, 3, axis=-1)
-        return DeepSigmoidal(logits, log_slopes, offsets)
+        logits, raw_slopes, offsets = jnp.split(parameters, 3, axis=-1)
+        return DeepSigmoidal(logits, raw_slopes, offsets + jnp.linspace(-2, 2, self.units, dtype=offsets.dtype)[None])
 
 
 def _squash(a: Array) -> Array:

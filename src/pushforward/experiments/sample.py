@@ -5,7 +5,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -68,7 +68,7 @@ def _write_npz(path: Path, shape: tuple[int, ...], n: int, parts: Iterator[tuple
             shutil.copyfileobj(log_probs, file)
 
 
-def _write_header(file: IO[bytes], shape: tuple[int, ...]) -> None:
+def _write_header(file: Any, shape: tuple[int, ...]) -> None:
     header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
 

@@ -211,7 +211,7 @@ def fit(
     mesh = _mesh(members)
     sharding = _split_over(mesh)
     run = _compiled_loop(static, loss, optimizer, jax.device_put(jax.random.split(key, members), sharding), mesh)
-    never = jnp.full(members, NEVER)
+    never = jnp.full(members, NEVER, int)
     best = None if validate is None else Best(parameters, jnp.full(members, jnp.inf), jnp.zeros(members, int))
     state = State(parameters, fixed, jax.vmap(optimizer.init)(parameters), jnp.zeros(members), never, never, best)
     judge = None if validate is None else _compiled_validation(static, validate, mesh)
