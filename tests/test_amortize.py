@@ -30,7 +30,7 @@ def test_amortized_starts_as_the_flow_and_depends_on_the_context(recipe):
     assert jnp.all(log_prob(moved, context) != log_prob(moved, -context))
 
 
-@pytest.mark.parametrize("recipe", [*DRIVEN, "continuous", "glow"])
+@pytest.mark.parametrize("recipe", [*DRIVEN, "residual", "continuous", "glow"])
 def test_every_network_sees_the_context(recipe):
     flow = make(recipe)
     conditional = randomised(condition(flow, jax.random.key(1), 2), jax.random.key(3), 0.3)

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.distributions import Distribution
-from pushforward.nets import MADE, MLP, Activation, Contextual, ConvNet
+from pushforward.nets import MADE, MLP, Activation, Contextual, ConvNet, LipschitzMLP
 
 D = TypeVar("D", bound=Distribution)
 
@@ -88,7 +88,7 @@ def condition(flow: D, key: PRNGKeyArray, context_dim: int) -> Conditional[D]:
     The base stays as it is.
 
     Args:
-        flow: with coupling or autoregressive layers.
+        flow: with coupling, autoregressive, residual or continuous layers.
         key: for the random start.
         context_dim: numbers in a context.
 
@@ -99,7 +99,7 @@ def condition(flow: D, key: PRNGKeyArray, context_dim: int) -> Conditional[D]:
         >>> likelihood = condition(flows.maf(key, dim=2, length=5), key, context_dim=3)
         >>> jax.vmap(lambda context, x: likelihood(context).log_prob(x))(contexts, xs)
     """
-    networks = MLP, MADE, ConvNet
+    networks = MLP, MADE, ConvNet, LipschitzMLP
     nodes, structure = jax.tree.flatten(flow, is_leaf=lambda node: isinstance(node, networks))
     if not any(isinstance(node, networks) for node in nodes):
         raise ValueError("there is no network that could see a context; use amortize")
@@ -110,7 +110,7 @@ def condition(flow: D, key: PRNGKeyArray, context_dim: int) -> Conditional[D]:
     return Conditional(jax.tree.unflatten(structure, contextual))
 
 
-def _contextual(network: MLP | MADE | ConvNet, key: PRNGKeyArray, context_dim: int) -> Contextual[Any]:
+def _contextual(network: MLP | MADE | ConvNet | LipschitzMLP, key: PRNGKeyArray, context_dim: int) -> Contextual[Any]:
     if isinstance(network, MADE):
         network = MADE(network.mlp, network.dim, from_zero=True)
         bias = network.mlp.biases[0]

@@ -209,7 +209,7 @@ class NormalisedMLP(eqx.Module):
         return x @ self.weights[-1].T + self.biases[-1]
 
 
-Network = TypeVar("Network", MLP, MADE, ConvNet)
+Network = TypeVar("Network", MLP, MADE, ConvNet, LipschitzMLP)
 
 
 class Contextual(eqx.Module, Generic[Network]):
@@ -231,5 +231,5 @@ class Contextual(eqx.Module, Generic[Network]):
         return network
 
 
-def _mlp(network: MLP | MADE | ConvNet) -> MLP | ConvNet:
+def _mlp(network: MLP | MADE | ConvNet | LipschitzMLP) -> MLP | ConvNet | LipschitzMLP:
     return network.mlp if isinstance(network, MADE) else network

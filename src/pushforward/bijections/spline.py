@@ -136,8 +136,12 @@ def spline_inverse(y: Float[Array, " D"], knots: Knots) -> tuple[Float[Array, " 
     chord = height / width
     bend = slope0 + slope1 - 2 * chord
     b = slope0 - s * bend
-    discriminant = b**2 + 4 * chord * s * (chord - b)
-    t = 2 * chord * s / (b + jnp.sqrt(jnp.maximum(discriminant, jnp.finfo(y.dtype).tiny)))
+    root = jnp.sqrt(jnp.maximum(b**2 + 4 * chord * s * (chord - b), jnp.finfo(y.dtype).tiny))
+    # Of the two forms of the solution the one that does not cancel.
+    positive = b > 0
+    t = jnp.where(
+        positive, 2 * chord * s / jnp.where(positive, b + root, 1), (root - b) / (2 * jnp.where(positive, 1, chord - b))
+    )
     denominator = chord * (t**2 + (1 - t) ** 2) + (slope0 + slope1) * t * (1 - t)
     return x0 + width * t, _log_slope(t, chord, slope0, slope1, denominator)
 
