@@ -80,7 +80,10 @@ def planar(
 
 
 def radial(key: PRNGKeyArray, dim: int, length: int, *, base: Distribution | None = None) -> Pushforward:
-    """Radial flow: varying volume, both directions fast (R&M 2015, section 4.1). Arguments as for `planar`."""
+    """Radial flow: varying volume, both directions fast (R&M 2015, section 4.1).
+
+    Arguments as for `planar`.
+    """
     return _flow(lambda k, _: Radial.init(k, dim), key, dim, length, base)
 
 
@@ -127,7 +130,7 @@ def nice(
     depth: int = 2,
     activation: Activation = jnp.tanh,
 ) -> Pushforward:
-    """Additive coupling: volume preserving (unless mixed by "lu"), both directions fast (Dinh et al. 2015).
+    """NICE, additive coupling: volume preserving (unless mixed by "lu"), both directions fast (Dinh et al. 2015).
 
     Args:
         key: for the random start.
@@ -158,7 +161,7 @@ def real_vp(
     activation: Activation = jax.nn.relu,
     scale: float = 2.0,
 ) -> Pushforward:
-    """Affine coupling whose log scales sum to zero: volume preserving, both directions fast (after Dinh et al. 2017).
+    """Real VP, log scales that sum to zero: volume preserving, both directions fast (after Dinh et al. 2017).
 
     With fewer than two dimensions to transform it is an additive coupling. Arguments as for `real_nvp`.
     """
@@ -178,7 +181,9 @@ def real_nvp(
     activation: Activation = jax.nn.relu,
     scale: float = 2.0,
 ) -> Pushforward:
-    """Affine coupling: varying volume, both directions fast (Dinh et al. 2017). Further arguments as for `nice`.
+    """Real NVP, affine coupling: varying volume, both directions fast (Dinh et al. 2017).
+
+    Further arguments as for `nice`.
 
     Args:
         scale: largest log scale of a layer at the start of training.
@@ -201,7 +206,9 @@ def nsf_coupling(
     bound: float = 5.0,
     circular: bool = False,
 ) -> Pushforward:
-    """Spline coupling: varying volume, both directions fast (Durkan et al. 2019). Further arguments as for `nice`.
+    """Neural splines, coupling: varying volume, both directions fast (Durkan et al. 2019).
+
+    Further arguments as for `nice`.
 
     Args:
         bins: of each spline.
@@ -277,7 +284,7 @@ def nsf_autoregressive(
     bound: float = 5.0,
     fast: Fast = "density",
 ) -> Pushforward:
-    """Autoregressive splines: varying volume, one direction fast, D passes for the other (Durkan et al. 2019).
+    """Neural splines, autoregressive: varying volume, one direction fast, D passes for the other (Durkan et al. 2019).
 
     Further arguments as for `nice`.
 
