@@ -1,5 +1,6 @@
 """Recipes: a base distribution and a stack of layers of one family."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -456,8 +457,9 @@ def pixels(flow: Pushforward, shape: Sequence[int], margin: float = 0.05) -> Pus
     4.1).
     """
     shape = tuple(shape)
-    low, high = jnp.full(shape, -margin), jnp.full(shape, 1 + margin)
-    stretch = Pointwise(Frozen(DiagonalAffine(low[0, 0], jnp.log(high - low)[0, 0])), shape[:-1])
+    *places, channels = shape
+    affine = DiagonalAffine(jnp.full(channels, -margin), jnp.full(channels, math.log(1 + 2 * margin)))
+    stretch = Pointwise(Frozen(affine), tuple(places))
     reshape = [] if flow.shape == shape else [Reshape(flow.shape, shape)]
     return Pushforward(flow.base, Chain((flow.bijection, *reshape, Sigmoid(shape), stretch)))
 

@@ -87,3 +87,22 @@ class Bijection(eqx.Module):
         _, pull_back = jax.vjp(self.inverse_and_log_det, y)
         (score,) = pull_back((score, jnp.ones_like(log_det)))
         return y, log_det, score
+
+
+class Unconstrained(Bijection):
+    """A bijection stored by unconstrained parameters, whose constrained twin `resolve` does the work."""
+
+    @abstractmethod
+    def resolve(self) -> Bijection:
+        """The same map with its constrained parameters computed."""
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.resolve().forward_and_log_det(x)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.resolve().inverse_and_log_det(y)
+
+    def push_score(
+        self, x: Float[Array, "..."], score: Float[Array, "..."]
+    ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
+        return self.resolve().push_score(x, score)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
 
 
 class Permutation(Bijection):
@@ -64,7 +64,7 @@ class Orthogonal(Bijection):
         return self.matrix.T @ y, jnp.zeros((), y.dtype)
 
 
-class Rotation(Bijection):
+class Rotation(Unconstrained):
     """`f(x) = Q x` with Cayley's `Q = (I + A - A^T)^-1 (I - A + A^T)`, a rotation for every value of the trained `A`.
 
     Every rotation that turns no plane by exactly half a turn is one of them.
@@ -93,14 +93,8 @@ class Rotation(Bijection):
         identity = jnp.eye(self.shape[0], dtype=self.generator.dtype)
         return Orthogonal(jnp.linalg.solve(identity + antisymmetric, identity - antisymmetric))
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().forward_and_log_det(x)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().inverse_and_log_det(y)
-
-
-class Householder(Bijection):
+class Householder(Unconstrained):
     """`f(x) = H_1 ... H_n x`, reflections `H = I - 2 v v^T / ||v||^2`; D of them, or D-1, reach every rotation.
 
     Tomczak & Welling, 2016, "Improving variational auto-encoders using Householder flow". Where `v` is 0, and `H` has
@@ -135,14 +129,8 @@ class Householder(Bijection):
         identity = jnp.eye(self.shape[0], dtype=self.vectors.dtype)
         return Orthogonal(jax.lax.scan(reflect, identity, self.vectors, reverse=True)[0])
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().forward_and_log_det(x)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().inverse_and_log_det(y)
-
-
-class LULinear(Bijection):
+class LULinear(Unconstrained):
     """`f(x) = L U x[indices]`, an invertible matrix with a fixed permutation: the log-determinant is a sum.
 
     Kingma & Dhariwal, 2018, "Glow: Generative Flow with Invertible 1x1 Convolutions", section 3.2. In `Pointwise` it is
@@ -179,12 +167,6 @@ class LULinear(Bijection):
         solved = solve_triangular(upper, solve_triangular(lower, identity, lower=True, unit_diagonal=True))
         back = jnp.argsort(self.permutation.indices)
         return InvertedLinear((lower @ upper)[:, back], solved[back], jnp.sum(self.log_diagonal))
-
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().forward_and_log_det(x)
-
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().inverse_and_log_det(y)
 
 
 class InvertedLinear(Bijection):

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
 
 Count = Int[Array, ""]
 
 
-class Planar(Bijection):
+class Planar(Unconstrained):
     """`f(z) = z + u_hat tanh(w.z + b)`, which stretches or squeezes space across one hyperplane.
 
     `u_hat = u + (m(w.u) - w.u) w / ||w||^2` with `m(x) = softplus(x) - 1` keeps `w.u_hat > -1`, so that `f` is
@@ -63,17 +63,6 @@ class Planar(Bijection):
         u_hat = self.u + jnp.where(usable, shift, 0) * self.w
         slope = jnp.where(usable, jnp.maximum(slope, jnp.finfo(slope.dtype).tiny), 1)
         return ConstrainedPlanar(self.w, u_hat, self.b, slope)
-
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().forward_and_log_det(x)
-
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().inverse_and_log_det(y)
-
-    def push_score(
-        self, x: Float[Array, "..."], score: Float[Array, "..."]
-    ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
-        return self.resolve().push_score(x, score)
 
 
 class ConstrainedPlanar(Bijection):

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
 from pushforward.safe import safe_norm
 
 
-class Radial(Bijection):
+class Radial(Unconstrained):
     """`f(z) = z + beta (z - z0) / (alpha + r)` with `r = ||z - z0||`, which swells or shrinks space around one point.
 
     `alpha = softplus(raw_alpha) > 0` and `alpha + beta = softplus(raw_beta) > 0` keep `f` invertible for every value
@@ -46,12 +46,6 @@ class Radial(Bijection):
         tiny = jnp.finfo(self.raw_alpha.dtype).tiny
         alpha, total = jnp.maximum(jax.nn.softplus(jnp.stack([self.raw_alpha, self.raw_beta])), tiny)
         return ConstrainedRadial(self.z0, alpha, total)
-
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().forward_and_log_det(x)
-
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().inverse_and_log_det(y)
 
 
 class ConstrainedRadial(Bijection):

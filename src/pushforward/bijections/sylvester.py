@@ -5,11 +5,11 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
 from pushforward.bijections.planar import solve_planar
 
 
-class Sylvester(Bijection):
+class Sylvester(Unconstrained):
     """`f(z) = z + Q R tanh(S Q^T z + b)`: M planar layers in one, along the first M columns of an orthogonal `Q`.
 
     `R` and `S` are upper triangular with diagonals `tanh(r)` and `tanh(s)`, so that `1 + R_ii S_ii`, the determinant's
@@ -58,12 +58,6 @@ class Sylvester(Bijection):
         upper_r = jnp.triu(self.r, 1) + jnp.diag(jnp.tanh(r))
         upper_s = jnp.triu(self.s, 1) + jnp.diag(jnp.tanh(s))
         return ConstrainedSylvester(self.orthogonal.resolve(), upper_r, upper_s, self.b, slope)
-
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().forward_and_log_det(x)
-
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return self.resolve().inverse_and_log_det(y)
 
 
 class ConstrainedSylvester(Bijection):

@@ -1,22 +1,18 @@
 """Fit a flow to a density, judge it, and write both down."""
 
-import time
-from dataclasses import asdict, replace
 from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions import Pushforward
 from pushforward.evaluation import judge, log_weights
 from pushforward.experiments.build import make_fit_ensemble, make_fit_loss
-from pushforward.experiments.config import FitConfig
-from pushforward.experiments.progress import training_progress
-from pushforward.experiments.runs import FitRun, environment
-from pushforward.training import adam, fit, member
+from pushforward.experiments.runs import FitRun
+from pushforward.experiments.session import description, purpose_key, train
+from pushforward.training import member
 
 SELECTION_SAMPLES = 2**15
 
@@ -33,29 +29,13 @@ def run_fit(run: FitRun, *, quiet: bool = False) -> dict[str, Any]:
         Interrupted: a signal arrived; the checkpoint is written.
     """
     config, target = run.config, run.target
-    checkpoints = run.checkpoints
-    run.drop_records_after(max(checkpoints.steps(), default=0))
-    before = run.metrics[-1]["seconds"] if run.metrics else 0.0
-
-    start = time.perf_counter()
-    with training_progress(config.title, config.steps, quiet) as on_progress:
-        trained = fit(
-            make_fit_ensemble(config, target.dim),
-            make_fit_loss(config, target),
-            key=_key(config, 1),
-            steps=config.steps,
-            optimizer=adam(
-                config.learning_rate, config.steps, schedule=config.schedule, gradient_clip=config.gradient_clip
-            ),
-            checkpoints=checkpoints,
-            on_record=lambda record: run.append_record(replace(record, seconds=before + record.seconds)),
-            on_progress=on_progress,
-        )
-    seconds = before + time.perf_counter() - start
+    trained, seconds = train(
+        run, lambda: make_fit_ensemble(config, target.dim), make_fit_loss(config, target), quiet=quiet
+    )
 
     free_energies = _free_energies(trained.model, run)
     best = int(np.nanargmin(np.where([d is None for d in trained.divergences], free_energies, np.inf)))
-    judgement = judge(member(trained.model, best), target, _key(config, 3), config.samples)
+    judgement = judge(member(trained.model, best), target, purpose_key(config, 3), config.samples)
     log_z = judgement.log_z_estimate if target.log_z is None else target.log_z
     result = {
         **judgement.as_dict(),
@@ -64,18 +44,10 @@ def run_fit(run: FitRun, *, quiet: bool = False) -> dict[str, Any]:
             for value, divergence in zip(free_energies, trained.divergences)
         ],
         "best_restart": best,
-        "divergences": [divergence and asdict(divergence) for divergence in trained.divergences],
-        "seconds": seconds,
-        "steps_per_second": trained.steps_per_second,
-        "command": config.command(),
-        "environment": environment(),
+        **description(run, trained, seconds),
     }
     run.write_result(result)
     return result
-
-
-def _key(config: FitConfig, purpose: int) -> PRNGKeyArray:
-    return jax.random.fold_in(jax.random.key(config.seed), purpose)
 
 
 def _free_energies(models: Pushforward, run: FitRun) -> Float[np.ndarray, " restarts"]:
@@ -84,7 +56,7 @@ def _free_energies(models: Pushforward, run: FitRun) -> Float[np.ndarray, " rest
     @eqx.filter_jit
     def free_energies(models: Pushforward) -> Float[Array, " restarts"]:
         def free_energy(flow: Pushforward) -> Float[Array, ""]:
-            return -jnp.mean(log_weights(flow, run.target.log_densities, _key(run.config, 2), SELECTION_SAMPLES))
+            return -jnp.mean(log_weights(flow, run.target.log_densities, purpose_key(run.config, 2), SELECTION_SAMPLES))
 
         values: Float[Array, " restarts"] = eqx.filter_vmap(free_energy)(models)
         return values

@@ -1,8 +1,6 @@
 """Train a flow on data by maximum likelihood, judge it on the test set, and write both down."""
 
 import math
-import time
-from dataclasses import asdict, replace
 from typing import Any
 
 import equinox as eqx
@@ -14,11 +12,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from pushforward.dequantize import Dequantized, bits_per_dimension
 from pushforward.distributions import Pushforward
 from pushforward.experiments.build import calibrated, make_train_ensemble
-from pushforward.experiments.config import TrainConfig
-from pushforward.experiments.progress import training_progress
-from pushforward.experiments.runs import TrainRun, environment
+from pushforward.experiments.runs import TrainRun
+from pushforward.experiments.session import description, purpose_key, train
 from pushforward.objectives import ForwardKL, HeldOut
-from pushforward.training import adam, fit, member
+from pushforward.training import member
 
 
 def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
@@ -36,52 +33,34 @@ def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
     """
     run.check_data()
     config, data = run.config, run.dataset
-    checkpoints = run.checkpoints
-    run.drop_records_after(max(checkpoints.steps(), default=0))
-    before = run.metrics[-1]["seconds"] if run.metrics else 0.0
 
-    start = time.perf_counter()
-    with training_progress(config.title, config.steps, quiet) as on_progress:
-        models = make_train_ensemble(config, data.shape, data.levels)
-        trained = fit(
-            calibrated(models, data, _key(config, 2)),
-            ForwardKL(jnp.asarray(data.train), config.batch_size),
-            key=_key(config, 1),
-            steps=config.steps,
-            optimizer=adam(
-                config.learning_rate, config.steps, schedule=config.schedule, gradient_clip=config.gradient_clip
-            ),
-            record_every=min(config.validate_every, config.steps),
-            validate=HeldOut(jnp.asarray(data.validation)),
-            patience=config.patience or None,
-            checkpoints=checkpoints,
-            on_record=lambda record: run.append_record(replace(record, seconds=before + record.seconds)),
-            on_progress=on_progress,
-        )
-    seconds = before + time.perf_counter() - start
+    def make_models() -> Pushforward | Dequantized:
+        return calibrated(make_train_ensemble(config, data.shape, data.levels), data, purpose_key(config, 2))
+
+    trained, seconds = train(
+        run,
+        make_models,
+        ForwardKL(jnp.asarray(data.train), config.batch_size),
+        quiet=quiet,
+        record_every=min(config.validate_every, config.steps),
+        validate=HeldOut(jnp.asarray(data.validation)),
+        patience=config.patience or None,
+    )
 
     if trained.best_losses is None or trained.best_steps is None:
         raise TypeError("training without validation has no best step")
     best = int(np.argmin(trained.best_losses))
     result = {
-        **_judge(member(trained.model, best), run, _key(config, 3)),
+        **_judge(member(trained.model, best), run, purpose_key(config, 3)),
         "restarts": [float(-loss) if math.isfinite(loss) else None for loss in trained.best_losses],
         "best_restart": best,
         "best_step": int(trained.best_steps[best]),
         "steps": trained.steps,
-        "divergences": [divergence and asdict(divergence) for divergence in trained.divergences],
         "warnings": list(data.warnings),
-        "seconds": seconds,
-        "steps_per_second": trained.steps_per_second,
-        "command": config.command(),
-        "environment": environment(),
+        **description(run, trained, seconds),
     }
     run.write_result(result)
     return result
-
-
-def _key(config: TrainConfig, purpose: int) -> PRNGKeyArray:
-    return jax.random.fold_in(jax.random.key(config.seed), purpose)
 
 
 def _judge(model: Pushforward | Dequantized, run: TrainRun, key: PRNGKeyArray) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""A session of training: from the newest checkpoint on, with records and a progress bar."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+from pushforward.experiments.config import RunConfig
+from pushforward.experiments.progress import training_progress
+from pushforward.experiments.runs import Run, environment
+from pushforward.training import Fit, adam, fit
+from pushforward.training.fit import Loss
+
+
+def purpose_key(config: RunConfig, purpose: int) -> PRNGKeyArray:
+    """The key for one purpose of an experiment."""
+    return jax.random.fold_in(jax.random.key(config.seed), purpose)
+
+
+def train(run: Run, make_models: Callable[[], Any], loss: Loss, *, quiet: bool, **validation: Any) -> tuple[Fit, float]:
+    """Train an ensemble from the newest checkpoint of `run`, or from the start, recording into the run.
+
+    Args:
+        run: where checkpoints and records go.
+        make_models: makes the ensemble; its time counts.
+        loss: see `training.fit`.
+        quiet: no progress bar.
+        validation: how often to record, and the validation, if there is one; see `training.fit`.
+
+    Returns:
+        The fit, and the seconds of training over every session of the run.
+    """
+    config, checkpoints = run.config, run.checkpoints
+    run.drop_records_after(max(checkpoints.steps(), default=0))
+    before = run.metrics[-1]["seconds"] if run.metrics else 0.0
+    start = time.perf_counter()
+    with training_progress(config.title, config.steps, quiet) as on_progress:
+        trained = fit(
+            make_models(),
+            loss,
+            key=purpose_key(config, 1),
+            steps=config.steps,
+            optimizer=adam(
+                config.learning_rate, config.steps, schedule=config.schedule, gradient_clip=config.gradient_clip
+            ),
+            checkpoints=checkpoints,
+            on_record=lambda record: run.append_record(replace(record, seconds=before + record.seconds)),
+            on_progress=on_progress,
+            **validation,
+        )
+    return trained, before + time.perf_counter() - start
+
+
+def description(run: Run, trained: Fit, seconds: float) -> dict[str, Any]:
+    """What every `result.json` says of the training."""
+    return {
+        "divergences": [divergence and asdict(divergence) for divergence in trained.divergences],
+        "seconds": seconds,
+        "steps_per_second": trained.steps_per_second,
+        "command": run.config.command(),
+        "environment": environment(),
+    }
