@@ -127,7 +127,7 @@ def test_unknown_names_suggest_the_nearest(name, nearest):
 
 
 def test_unknown_names_list_all():
-    with pytest.raises(UserError, match=r"there are rings, .*, fashion-mnist; a file is \.csv"):
+    with pytest.raises(UserError, match=r"there are rings, .*, fashion-mnist, .*, cifar10-patches; a file is \.csv"):
         load("zzzzzzzz")
     with pytest.raises(UserError, match="unknown data set ''"):
         load("")

@@ -5,25 +5,37 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pushforward.data.base import Dataset, Split, brief, table
+from pushforward.data.binary_images import BINARY_IMAGES
+from pushforward.data.cifar import cifar10_patches
 from pushforward.data.embedded import EMBEDDED
-from pushforward.data.images import IMAGES
+from pushforward.data.faces import frey_faces
+from pushforward.data.images import IMAGES, image_file, is_image_file
 from pushforward.data.tables import READERS, read_table
 from pushforward.data.toys import TOYS
 from pushforward.errors import UserError, nearest
 
-DATASETS: dict[str, Callable[..., Dataset]] = {**TOYS, **EMBEDDED, **IMAGES}
+DATASETS: dict[str, Callable[..., Dataset]] = {
+    **TOYS,
+    **EMBEDDED,
+    **IMAGES,
+    **BINARY_IMAGES,
+    "frey-faces": frey_faces,
+    "cifar10-patches": cifar10_patches,
+}
 
 
 def load(source: str, *, seed: int = 0, validation: float = 0.1, test: float = 0.1, size: int | None = None) -> Dataset:
     """The data set called `source`, one of `DATASETS`, or the table in the file of that name, divided at random.
 
-    A file ends in .csv, .tsv, .npy, .npz (one array, or one called x, data or samples) or .parquet. Blank lines of a
-    text file are left out; its first line holds names unless all of it is numbers.
+    A file ends in .csv, .tsv, .npy, .npz (one array, or one called x, data or samples) or .parquet; an .npy of three or
+    four axes holds images, unsigned bytes. Blank lines of a text file are left out; its first line holds names unless
+    all of it is numbers.
 
     Args:
         source: the name, or the path of a file.
-        seed: of the division, and of samples.
-        validation: fraction of the rows; of the official training set, where there is one.
+        seed: of the division, of samples and of patches.
+        validation: fraction of the rows; of the official training set, where there is one; without effect where there
+            is an official validation set.
         test: fraction of the rows; without effect where there is an official test set.
         size: rows to draw of a known density, 12,500 unless given; it cannot be given for real data.
 
@@ -40,6 +52,8 @@ def load(source: str, *, seed: int = 0, validation: float = 0.1, test: float = 0
     path = Path(source)
     if path.suffix.lower() not in READERS and not os.path.exists(source):
         raise UserError(f"unknown data set {brief(source)}{nearest(source, DATASETS)}; a file is {' '.join(READERS)}")
+    if is_image_file(path):
+        return image_file(path, split)
     content = read_table(path)
     return table(path.name, content.values, content.columns, split, content.warnings)
 

@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+import tarfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from pushforward.errors import UserError
@@ -20,11 +23,13 @@ class Source:
         folder: the folder of these files in the cache, and in the folder that PUSHFORWARD_DATA names.
         mirrors: addresses that a file's name is added to, tried in turn.
         sha256: the hash of every file, in hexadecimal.
+        archive: name and hash of the tar file that the mirrors have in place of the files, its members.
     """
 
     folder: str
     mirrors: tuple[str, ...]
     sha256: dict[str, str]
+    archive: tuple[str, str] | None = None
 
 
 def fetch(source: Source, file: str) -> Path:
@@ -40,26 +45,43 @@ def fetch(source: Source, file: str) -> Path:
 def _find(root: Path, source: Source, file: str) -> Path:
     path = root / source.folder / file
     try:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        right = _sha256(path) == source.sha256[file]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror} ({FOLDER_VARIABLE} is set to {root})") from error
-    if digest != source.sha256[file]:
+    if not right:
         size = f"{path.stat().st_size:,} bytes"
         raise UserError(f"{path} ({size}) is truncated or altered: its sha256 is not {source.sha256[file][:12]}...")
     return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _download(source: Source, file: str) -> Path:
     import pooch
 
     folder = Path(pooch.os_cache("pushforward")) / source.folder
+    try:
+        if source.archive is None:
+            return _retrieve(source.mirrors, file, source.sha256[file], folder)
+        return _member(source, file, *source.archive, folder)
+    except UserError as error:
+        advice = f"set {FOLDER_VARIABLE} to a folder that holds {source.folder}/{file}"
+        raise UserError(f"cannot download {error}; try again, or {advice}") from error
+
+
+def _retrieve(mirrors: tuple[str, ...], file: str, sha256: str, folder: Path) -> Path:
+    """The path of a file in `folder`, downloaded if it is not there with the right hash."""
+    import pooch
+
     failures = []
-    for mirror in source.mirrors:
+    for mirror in mirrors:
         try:
             path = pooch.retrieve(
                 mirror + file,
-                known_hash=f"sha256:{source.sha256[file]}",
+                known_hash=f"sha256:{sha256}",
                 fname=file,
                 path=folder,
                 downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT),
@@ -67,11 +89,41 @@ def _download(source: Source, file: str) -> Path:
             return Path(path)
         except (OSError, ValueError) as error:
             failures.append(f"{urlsplit(mirror).hostname}: {_reason(error)}")
-    advice = f"set {FOLDER_VARIABLE} to a folder that holds {source.folder}/{file}"
-    raise UserError(f"cannot download {file} ({'; '.join(failures)}); try again, or {advice}")
+    raise UserError(f"{file} ({'; '.join(failures)})")
 
 
-def _reason(error: OSError | ValueError) -> str:
+def _member(source: Source, file: str, archive: str, sha256: str, folder: Path) -> Path:
+    """The path of a member of an archive in `folder`; where it is missing or altered, all members are put there."""
+    path = folder / file
+    try:
+        if not path.is_file() or _sha256(path) != source.sha256[file]:
+            folder.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(dir=folder) as scratch:
+                _extract(_retrieve(source.mirrors, archive, sha256, Path(scratch)), source.sha256)
+                for name in source.sha256:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    Path(scratch, name).replace(folder / name)
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise UserError(f"{archive} (not unpacked: {_reason(error)})") from error
+    return path
+
+
+def _extract(archive: Path, sha256: dict[str, str]) -> None:
+    """Put the members of an archive beside it, all of them with the right hash."""
+    with tarfile.open(archive) as tar:
+        for member in filter(tarfile.TarInfo.isfile, tar):
+            content = tar.extractfile(member)
+            if content is not None and member.name in sha256:
+                path = archive.parent / member.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content.read())
+    for name, digest in sha256.items():
+        path = archive.parent / name
+        if not path.is_file() or _sha256(path) != digest:
+            raise UserError(f"{archive.name} (its {name} is missing or altered)")
+
+
+def _reason(error: Exception) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"status {response.status_code}"

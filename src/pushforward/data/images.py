@@ -70,3 +70,33 @@ def read_idx(path: Path) -> UInt8[np.ndarray, "..."]:
 
 
 IMAGES: dict[str, Callable[[Split], Dataset]] = {"mnist": mnist, "fashion-mnist": fashion_mnist}
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether a file is an `.npy` of images: an array of three or more axes."""
+    if path.suffix.lower() != ".npy" or not path.is_file():
+        return False
+    try:
+        return len(np.load(path, mmap_mode="r", allow_pickle=False).shape) > 2
+    except (OSError, ValueError, EOFError):
+        return False
+
+
+def image_file(path: Path, split: Split) -> Dataset:
+    """The images in an `.npy` file, unsigned bytes `(n, H, W)` or `(n, H, W, C)`; of 2 levels if all are 0 or 1.
+
+    Raises:
+        UserError: they are of another type or shape, there are too few, or all pixels are equal.
+    """
+    images = np.load(path, allow_pickle=False)
+    if images.dtype != np.uint8 or images.ndim > 4 or not images.size:
+        found = f"{images.dtype} of shape {images.shape}"
+        raise UserError(f"{path.name}: images must be unsigned bytes (uint8), (n, H, W) or (n, H, W, C), got {found}")
+    if images.min() == images.max():
+        raise UserError(f"{path.name}: every pixel is {images.min()}")
+    images = images.reshape(*images.shape[:3], -1)
+    try:
+        train, validation, test = (images[rows] for rows in split.rows(len(images)))
+    except UserError as error:
+        raise UserError(f"{path.name} has {error}") from error
+    return Dataset(path.name, train, validation, test, levels=2 if images.max() == 1 else 256)

@@ -16,6 +16,7 @@ NAMES = (
     "checkerboard",
     "gaussian-grid",
     "eight-gaussians",
+    "clusters",
     "banana",
     "funnel",
     "correlated-gaussian",

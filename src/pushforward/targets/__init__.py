@@ -15,6 +15,7 @@ TARGETS: dict[str, Callable[[int], Target]] = {
     "checkerboard": standard.checkerboard,
     "gaussian-grid": standard.gaussian_grid,
     "eight-gaussians": standard.eight_gaussians,
+    "clusters": standard.clusters,
     "banana": standard.banana,
     "funnel": standard.funnel,
     "correlated-gaussian": standard.correlated_gaussian,

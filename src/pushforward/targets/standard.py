@@ -49,6 +49,13 @@ def eight_gaussians(dim: int = 2) -> Target:
     return _mixture("eight-gaussians", 3 * np.stack([np.cos(angles), np.sin(angles)], axis=-1), 0.3, _square(5))
 
 
+def clusters(dim: int = 2) -> Target:
+    """Three Gaussians of scale 0.4 on a circle of radius 2."""
+    _only(dim, 2, "clusters")
+    angles = np.pi / 2 + np.arange(3) * 2 * np.pi / 3
+    return _mixture("clusters", 2 * np.stack([np.cos(angles), np.sin(angles)], axis=-1), 0.4, _square(4))
+
+
 def moons(dim: int = 2) -> Target:
     """Two interleaved half rings of radius 1 and scale 0.1, with ends softened over 0.1.
 
