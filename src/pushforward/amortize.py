@@ -1,4 +1,4 @@
-"""Conditional flows: functions from a context to a distribution."""
+"""Conditional flows: functions from a context to a distribution or a bijection."""
 
 from typing import Any, Generic, TypeVar
 
@@ -8,25 +8,36 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from pushforward.bijections import Bijection
 from pushforward.distributions import Distribution
 from pushforward.nets import MADE, MLP, Activation, Contextual, ConvNet, LipschitzMLP
 
-D = TypeVar("D", bound=Distribution)
+D = TypeVar("D", bound=Distribution | Bijection)
+
+
+class Shared(eqx.Module, Generic[D]):
+    """A flow that is the same for every context: the static comparison with an amortised one."""
+
+    flow: D
+
+    def __call__(self, context: Float[Array, " context"]) -> D:
+        """The flow."""
+        return self.flow
 
 
 class Amortized(eqx.Module, Generic[D]):
-    """Any distribution as a function of a context: a network emits all of its parameters.
+    """Any flow as a function of a context: a network emits all of its parameters.
 
     Attributes:
         network: from the context to what is added to the parameters.
-        flow: the distribution whose parameters the network shifts.
+        flow: the distribution or bijection whose parameters the network shifts.
     """
 
     network: MLP
     flow: D
 
     def __call__(self, context: Float[Array, " context"]) -> D:
-        """The distribution for one context; batches of contexts are `jax.vmap`'s work."""
+        """The flow for one context; batches of contexts are `jax.vmap`'s work."""
         parameters, rest = eqx.partition(self.flow, eqx.is_inexact_array)
         vector, unravel = ravel_pytree(parameters)
         flow: D = eqx.combine(unravel(vector + self.network(context)), rest)
@@ -34,7 +45,7 @@ class Amortized(eqx.Module, Generic[D]):
 
 
 class Conditional(eqx.Module, Generic[D]):
-    """A distribution whose networks see a context: cheaper than `Amortized`, a matrix product a network.
+    """A flow whose networks see a context: cheaper than `Amortized`, a matrix product a network.
 
     Attributes:
         flow: with `Contextual` networks.
@@ -43,7 +54,7 @@ class Conditional(eqx.Module, Generic[D]):
     flow: D
 
     def __call__(self, context: Float[Array, " context"]) -> D:
-        """The distribution for one context; batches of contexts are `jax.vmap`'s work."""
+        """The flow for one context; batches of contexts are `jax.vmap`'s work."""
         flow: D = jax.tree.map(
             lambda node: node.given(context) if isinstance(node, Contextual) else node,
             self.flow,
@@ -67,7 +78,7 @@ def amortize(
     networks of their own are best (planar, radial, Sylvester).
 
     Args:
-        flow: any distribution; for every context the result starts as it.
+        flow: any distribution or bijection; for every context the result starts as it.
         key: for the random start.
         context_dim: numbers in a context.
         width: hidden units of the network.
@@ -99,15 +110,21 @@ def condition(flow: D, key: PRNGKeyArray, context_dim: int) -> Conditional[D]:
         >>> likelihood = condition(flows.maf(key, dim=2, length=5), key, context_dim=3)
         >>> jax.vmap(lambda context, x: likelihood(context).log_prob(x))(contexts, xs)
     """
-    networks = MLP, MADE, ConvNet, LipschitzMLP
-    nodes, structure = jax.tree.flatten(flow, is_leaf=lambda node: isinstance(node, networks))
-    if not any(isinstance(node, networks) for node in nodes):
+    if not has_networks(flow):
         raise ValueError("there is no network that could see a context; use amortize")
+    nodes, structure = jax.tree.flatten(flow, is_leaf=_is_network)
     keys = jax.random.split(key, len(nodes))
-    contextual = [
-        _contextual(node, k, context_dim) if isinstance(node, networks) else node for node, k in zip(nodes, keys)
-    ]
+    contextual = [_contextual(node, k, context_dim) if _is_network(node) else node for node, k in zip(nodes, keys)]
     return Conditional(jax.tree.unflatten(structure, contextual))
+
+
+def has_networks(flow: Distribution | Bijection) -> bool:
+    """Whether a flow has networks, so that `condition` suits it."""
+    return any(map(_is_network, jax.tree.leaves(flow, is_leaf=_is_network)))
+
+
+def _is_network(node: object) -> bool:
+    return isinstance(node, MLP | MADE | ConvNet | LipschitzMLP)
 
 
 def _contextual(network: MLP | MADE | ConvNet | LipschitzMLP, key: PRNGKeyArray, context_dim: int) -> Contextual[Any]:

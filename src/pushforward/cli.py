@@ -4,25 +4,44 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from pushforward.devices import use_all_cores
-from pushforward.errors import UserError
-from pushforward.experiments.config import FitConfig, RunConfig, StudyConfig, TrainConfig
-from pushforward.experiments.presets import FIT_PRESETS, TRAIN_PRESETS
+from pushforward.errors import UserError, nearest
+from pushforward.experiments.config import (
+    DlgmConfig,
+    EvaluateConfig,
+    FitConfig,
+    RunConfig,
+    TrainConfig,
+)
+from pushforward.experiments.presets import DLGM_PRESETS, FIT_PRESETS, TRAIN_PRESETS
+from pushforward.experiments.study_config import STUDY_CONFIGS, StudyConfig
 
 DESCRIPTION = "Normalizing flows: fitted to densities, trained on data, and judged."
 USER_ERROR = 2
 INTERRUPTED = 130
 
 
-def build_app(fit_defaults: FitConfig, train_defaults: TrainConfig) -> tyro.extras.SubcommandApp:
-    """The commands, with the settings of `pushforward fit` and `train` that a preset gives."""
+@dataclass(frozen=True)
+class Defaults:
+    """The settings that the first words of a command line choose: those of a preset, or of a study."""
+
+    fit: FitConfig
+    train: TrainConfig | DlgmConfig
+    study: StudyConfig
+
+
+def build_app(defaults: Defaults) -> tyro.extras.SubcommandApp:
+    """The commands, whose settings start from these."""
     app = tyro.extras.SubcommandApp()
+    fit_defaults, train_defaults = defaults.fit, defaults.train
+    TrainKind: Any = type(train_defaults)
+    StudyKind: Any = type(defaults.study)
 
     @app.command
     def fit(
@@ -41,7 +60,7 @@ def build_app(fit_defaults: FitConfig, train_defaults: TrainConfig) -> tyro.extr
             force: overwrite the run that --out holds.
         """
         from pushforward.experiments.fit import run_fit
-        from pushforward.reports.fit import write_report
+        from pushforward.reports import write_report
         from pushforward.reports.terminal import print_fit
 
         run = _started_or_resumed(config, fit_defaults, out, resume, force)
@@ -52,33 +71,60 @@ def build_app(fit_defaults: FitConfig, train_defaults: TrainConfig) -> tyro.extr
 
     @app.command
     def train(
-        config: tyro.conf.OmitArgPrefixes[TrainConfig] = train_defaults,
+        config: tyro.conf.OmitArgPrefixes[TrainKind] = train_defaults,
         out: Path | None = None,
         resume: Path | None = None,
         force: bool = False,
     ) -> None:
-        """Train a flow on data by maximum likelihood, judge it on held-out data, and write a report.
+        """Train a model on data, judge it on held-out data, and write a report.
+
+        A flow, by maximum likelihood; or, with a preset dlgm-..., whose settings `train PRESET --help` shows, a deep
+        latent Gaussian model.
 
         Args:
             out: folder of the run; a fresh one under runs/ unless given.
             resume: go on with the interrupted run in this folder, by its own settings.
             force: overwrite the run that --out holds.
         """
+        from pushforward.experiments.dlgm import run_dlgm
+        from pushforward.experiments.runs import TrainRun
         from pushforward.experiments.train import run_train
-        from pushforward.reports.terminal import print_train
-        from pushforward.reports.train import write_report
+        from pushforward.reports import write_report
+        from pushforward.reports.terminal import print_dlgm, print_train
 
-        if config.data in TRAIN_PRESETS:
+        if isinstance(config, TrainConfig) and config.data in TRAIN_PRESETS:
             config = replace(config, data=train_defaults.data)
+        if isinstance(config, TrainConfig) and config.data.startswith("dlgm-"):
+            raise UserError(f"unknown preset {config.data!r}{nearest(config.data, DLGM_PRESETS)}")
         run = _started_or_resumed(config, train_defaults, out, resume, force)
+        run_it, print_it = (run_train, print_train) if isinstance(run, TrainRun) else (run_dlgm, print_dlgm)
         with _resumable(run):
             if not run.finished:
-                run_train(run)
-        print_train(run, write_report(run))
+                run_it(run)
+        print_it(run, write_report(run))
 
     @app.command
-    def reproduce(config: tyro.conf.OmitArgPrefixes[StudyConfig]) -> None:
-        """Reproduce a figure or table of a paper; a study that was interrupted goes on where it was."""
+    def evaluate(config: tyro.conf.OmitArgPrefixes[EvaluateConfig]) -> None:
+        """Estimate log p(x) of a trained deep latent Gaussian model, and add it to the result and the report."""
+        from pushforward.experiments.evaluate import run_evaluation
+        from pushforward.experiments.runs import DlgmRun, open_run
+        from pushforward.reports import write_report
+        from pushforward.reports.terminal import print_dlgm
+
+        config.check()
+        run = open_run(config.run)
+        if not isinstance(run, DlgmRun):
+            raise UserError(f"{config.run} is not a run of a deep latent Gaussian model; its result has its likelihood")
+        run_evaluation(run, config)
+        run = open_run(config.run)
+        print_dlgm(run, write_report(run))
+
+    @app.command
+    def reproduce(config: tyro.conf.OmitArgPrefixes[StudyKind] = defaults.study) -> None:
+        """Reproduce a figure or table of a paper; a study that was interrupted goes on where it was.
+
+        `pushforward list` names the studies; `reproduce STUDY --help` shows the settings of one.
+        """
         from pushforward.experiments.studies import run_study
         from pushforward.reports.study import write_study
 
@@ -111,11 +157,10 @@ def build_app(fit_defaults: FitConfig, train_defaults: TrainConfig) -> tyro.extr
         Args:
             run: folder of the run.
         """
-        from pushforward.experiments.runs import FitRun, open_run
-        from pushforward.reports import fit, train
+        from pushforward.experiments.runs import open_run
+        from pushforward.reports import write_report
 
-        opened = open_run(run)
-        print(fit.write_report(opened) if isinstance(opened, FitRun) else train.write_report(opened))
+        print(write_report(open_run(run)))
 
     @app.command
     def export(run: tyro.conf.Positional[Path], out: Path | None = None, n: int = 1000, seed: int = 0) -> None:
@@ -147,7 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     use_all_cores()
     try:
-        app = build_app(*_defaults(arguments))
+        app = build_app(_defaults(arguments))
         app.cli(prog="pushforward", description=DESCRIPTION, args=arguments)
     except UserError as error:
         sys.exit(_complain(str(error)))
@@ -155,13 +200,19 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(_complain(f"{error.filename or 'a file'}: {error.strerror or error}"))
 
 
-def _defaults(arguments: list[str]) -> tuple[FitConfig, TrainConfig]:
-    """The settings that a preset gives: `fit --preset NAME`, or `train NAME`."""
+def _defaults(arguments: list[str]) -> Defaults:
+    """The settings that are chosen by `fit --preset NAME`, `train NAME` or `reproduce NAME`."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", default="standard")
     preset = parser.parse_known_args(arguments)[0].preset
-    named = [TRAIN_PRESETS[word] for word in arguments[1:] if word in TRAIN_PRESETS and arguments[0] == "train"]
-    return FIT_PRESETS.get(preset, FIT_PRESETS["standard"]), named[0] if named else TrainConfig()
+    command, name = [*arguments[:2], "", ""][:2]
+    train: dict[str, TrainConfig | DlgmConfig] = {**TRAIN_PRESETS, **DLGM_PRESETS} if command == "train" else {}
+    studies = STUDY_CONFIGS if command == "reproduce" else {}
+    return Defaults(
+        FIT_PRESETS.get(preset, FIT_PRESETS["standard"]),
+        train.get(name, TrainConfig()),
+        studies.get(name, StudyConfig()),
+    )
 
 
 def _started_or_resumed(
@@ -175,8 +226,8 @@ def _started_or_resumed(
         raise UserError("--resume takes every setting from the run; give nothing else with it")
     else:
         run = open_run(resume)
-    if run.config.KIND != config.KIND:
-        raise UserError(f"{run.folder} is a run of pushforward {run.config.KIND}; resume it with that")
+    if run.config.COMMAND != config.COMMAND:
+        raise UserError(f"{run.folder} is a run of pushforward {run.config.COMMAND}; resume it with that")
     return run
 
 
@@ -187,7 +238,7 @@ def _resumable(run: Any) -> Iterator[None]:
         yield
     except KeyboardInterrupt as interruption:
         message = str(interruption) or "stopped"
-        again = f"pushforward {run.config.KIND} --resume {run.folder}"
+        again = f"pushforward {run.config.COMMAND} --resume {run.folder}"
         print(f"{message}; go on with: {again}", file=sys.stderr)
         sys.exit(INTERRUPTED)
 

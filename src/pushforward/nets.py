@@ -50,6 +50,106 @@ class MLP(eqx.Module):
         return x @ self.weights[-1].T + self.biases[-1]
 
 
+class Dense(eqx.Module):
+    """A linear layer of one sample with an activation, or with the largest of several linear pieces: maxout.
+
+    Goodfellow et al., 2013, "Maxout networks".
+
+    Attributes:
+        weight: `(pieces * fan_out, fan_in)`.
+        bias: `(pieces * fan_out,)`.
+        activation: acts on the largest piece; None leaves it as it is.
+        pieces: linear maps behind each output.
+    """
+
+    weight: Float[Array, "rows fan_in"]
+    bias: Float[Array, " rows"]
+    activation: Activation | None = eqx.field(static=True, default=None)
+    pieces: int = eqx.field(static=True, default=1)
+
+    @staticmethod
+    def init(
+        key: PRNGKeyArray, in_size: int, out_size: int, activation: Activation | None = None, pieces: int = 1
+    ) -> "Dense":
+        """A layer with Glorot's initialisation: weights of variance `2 / (fan_in + fan_out)`, no bias."""
+        scale = jnp.sqrt(2 / (in_size + out_size))
+        weight = scale * jax.random.normal(key, (pieces * out_size, in_size))
+        return Dense(weight, jnp.zeros(pieces * out_size), activation, pieces)
+
+    def __call__(self, x: Float[Array, " fan_in"]) -> Float[Array, " fan_out"]:
+        y = reduce(jnp.maximum, jnp.split(x @ self.weight.T + self.bias, self.pieces))
+        return y if self.activation is None else self.activation(y)
+
+
+class Convolution(eqx.Module):
+    """A 3x3 convolution of one image.
+
+    Attributes:
+        weight: `(3, 3, fan_in, fan_out)`.
+        bias: `(fan_out,)`.
+        stride: 2 halves the sides.
+    """
+
+    weight: Float[Array, "3 3 fan_in fan_out"]
+    bias: Float[Array, " fan_out"]
+    stride: int = eqx.field(static=True, default=1)
+
+    @staticmethod
+    def init(key: PRNGKeyArray, in_channels: int, out_channels: int, stride: int = 1) -> "Convolution":
+        """A layer with Glorot's initialisation and no bias."""
+        weight = jax.nn.initializers.glorot_normal()(key, (3, 3, in_channels, out_channels))
+        return Convolution(weight, jnp.zeros(out_channels), stride)
+
+    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "height width out"]:
+        return convolve(x, self.weight, self.stride) + self.bias[None, None]
+
+
+class GatedConvolution(eqx.Module):
+    """A convolution and its gate, `a sigmoid(b)`, as in van den Berg et al., 2018, section 6.2.
+
+    Attributes:
+        convolution: emits `a` and `b`.
+    """
+
+    convolution: Convolution
+
+    @staticmethod
+    def init(key: PRNGKeyArray, in_channels: int, out_channels: int, stride: int = 1) -> "GatedConvolution":
+        """A layer to `out_channels` channels."""
+        return GatedConvolution(Convolution.init(key, in_channels, 2 * out_channels, stride))
+
+    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "height width out"]:
+        values, gates = jnp.split(self.convolution(x), 2, axis=-1)
+        return values * jax.nn.sigmoid(gates)
+
+
+class Shaped(eqx.Module):
+    """A change of shape: of an image to a vector, or back."""
+
+    shape: tuple[int, ...] = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        return x.reshape(self.shape)
+
+
+class DepthToSpace(eqx.Module):
+    """`(H, W, 4 C)` to `(2 H, 2 W, C)`: what makes a convolution double the sides of an image (Shi et al., 2016)."""
+
+    def __call__(self, x: Float[Array, "H W channels"]) -> Float[Array, "height width C"]:
+        height, width, channels = x.shape
+        blocks = x.reshape(height, width, 2, 2, channels // 4)
+        return blocks.transpose(0, 2, 1, 3, 4).reshape(2 * height, 2 * width, channels // 4)
+
+
+class Sequential(eqx.Module):
+    """Layers in turn; none at all are the identity."""
+
+    layers: tuple[Callable[[Array], Array], ...]
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        return reduce(lambda x, layer: layer(x), self.layers, x)
+
+
 class MADE(eqx.Module):
     """A masked MLP from D numbers to `(D, size)`, where row `i` of the output depends on `x[:i]` only.
 
@@ -119,8 +219,12 @@ class ConvNet(eqx.Module):
         return x
 
 
-def convolve(x: Float[Array, "H W C"], weight: Float[Array, "h w C out"]) -> Float[Array, "H W out"]:
+def convolve(
+    x: Float[Array, "H W C"], weight: Float[Array, "h w C out"], stride: int = 1
+) -> Float[Array, "height width out"]:
     """The convolution of an image with a kernel of odd sides, zeros around the image, as matrix products.
+
+    With a stride above 1, which the sides of the image must be multiples of, every such row and column is kept.
 
     The gradient of XLA's own convolution is over ten times slower inside a loop on CPU.
     """
@@ -128,10 +232,10 @@ def convolve(x: Float[Array, "H W C"], weight: Float[Array, "h w C out"]) -> Flo
     rows, columns, _, out = weight.shape
     places = [(i, j) for i in range(rows) for j in range(columns)]
     around = ((rows // 2, rows // 2), (columns // 2, columns // 2))
-    if channels <= out:
+    if channels <= out or stride > 1:
         padded = jnp.pad(x, (*around, (0, 0)))
-        patches = jnp.concatenate([padded[i : i + height, j : j + width] for i, j in places], axis=-1)
-        return (patches.reshape(height * width, -1) @ weight.reshape(-1, out)).reshape(height, width, out)
+        patches = jnp.concatenate([padded[i : i + height : stride, j : j + width : stride] for i, j in places], axis=-1)
+        return (patches.reshape(-1, patches.shape[-1]) @ weight.reshape(-1, out)).reshape(*patches.shape[:2], out)
     products = x.reshape(-1, channels) @ weight.transpose(2, 0, 1, 3).reshape(channels, -1)
     padded = jnp.pad(products.reshape(height, width, len(places), out), (*around, (0, 0), (0, 0)))
     shifted = [padded[i : i + height, j : j + width, n] for n, (i, j) in enumerate(places)]

@@ -37,12 +37,39 @@ def free_energy(
     """
     flow = refreshed(flow, jax.random.fold_in(key, 1))
     if stick_the_landing:
-        x, log_q, score = flow.sample_and_score(key, (batch_size,))
-        path = jnp.sum(lax.stop_gradient(score) * (x - lax.stop_gradient(x)), axis=-1)
-        log_q = lax.stop_gradient(log_q) + path
+        x, log_q = sample_and_path_log_prob(flow, key, (batch_size,))
     else:
         x, log_q = flow.sample_and_log_prob(key, (batch_size,))
     return jnp.mean(log_q - beta * log_density(x))
+
+
+def sample_and_path_log_prob(
+    flow: Pushforward, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+) -> tuple[Float[Array, "*shape D"], Float[Array, "*shape"]]:
+    """Draws and their log-densities, whose gradient is that along the path of the draw only: no score term.
+
+    The score term has the mean 0, and what is left vanishes where the flow is the target (Roeder, Wu & Duvenaud, 2017,
+    "Sticking the landing", equation 8).
+    """
+    x, log_q, score = flow.sample_and_score(key, shape)
+    return x, path_log_prob(x, log_q, score)
+
+
+def path_log_prob(
+    x: Float[Array, "*shape D"], log_q: Float[Array, "*shape"], score: Float[Array, "*shape D"]
+) -> Float[Array, "*shape"]:
+    """`log_q` with the gradient `score` in `x`, and no other."""
+    path = jnp.sum(lax.stop_gradient(score) * (x - lax.stop_gradient(x)), axis=-1)
+    return lax.stop_gradient(log_q) + path
+
+
+@jax.custom_vjp
+def scale_gradient(x: Float[Array, "..."], factor: Float[Array, "..."]) -> Float[Array, "..."]:
+    """`x`, whose gradient is multiplied by `factor`, which has none."""
+    return x
+
+
+scale_gradient.defvjp(lambda x, factor: (x, factor), lambda factor, gradient: (factor * gradient, None))
 
 
 def annealing(step: Int[Array, ""], steps: int) -> Float[Array, ""]:

@@ -46,6 +46,7 @@ from pushforward.bijections import (
     Tanh,
     Transformer,
     Translation,
+    TriangularAffine,
     VolumePreservingAffine,
 )
 from pushforward.flows import glow
@@ -167,6 +168,7 @@ ENTRIES = {
     "sylvester, rank 2 of Householder": Entry(sylvester(Householder.init, rank=2), largest=10),
     "translation": Entry(plain(lambda dim: Translation(jnp.zeros(dim)))),
     "affine": Entry(affine, largest=10),
+    "triangular affine": Entry(plain(TriangularAffine.identity), largest=10),
     "volume-preserving affine": Entry(
         plain(lambda dim: VolumePreservingAffine(jnp.zeros(dim), jnp.zeros(dim))), least_dim=2, largest=10
     ),

@@ -1,4 +1,4 @@
-"""Every distribution that the conformance suite holds to the contract. A new one adds a line to `ENTRIES`."""
+"""Every distribution that is held to the contract. A new one adds a line to `ENTRIES`, a discrete one to `DISCRETE`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +10,9 @@ import numpy as np
 
 from pushforward.bijections import DiagonalAffine, Inverse, Planar, Stack
 from pushforward.distributions import (
+    Bernoulli,
+    Categorical,
+    DiscretizedLogistic,
     Distribution,
     FamilyMixture,
     GeneralizedNormal,
@@ -110,4 +113,39 @@ ENTRIES = {
     "family mixture": Entry(family_mixture, (-18.0, 18.0), 96),
     "planar flow": Entry(planar),
     "inverse of an affine map": Entry(inverted),
+}
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """`build(key, dim)` makes a distribution of levels `0 ... levels - 1` in every dimension."""
+
+    build: Callable[[jax.Array, int], Distribution]
+    levels: int
+
+
+def bernoulli(key, dim):
+    return Bernoulli(jax.random.normal(key, (dim,)))
+
+
+def categorical(key, dim):
+    return Categorical(jax.random.normal(key, (dim, 4)))
+
+
+def discretized_logistic(levels):
+    """Inner and outer levels have masses of the same order."""
+
+    def build(key, dim):
+        key_loc, key_scale = jax.random.split(key)
+        log_scale = 0.3 * jax.random.normal(key_scale, (dim,)) - 1.5
+        return DiscretizedLogistic(jax.random.uniform(key_loc, (dim,)), log_scale, levels)
+
+    return build
+
+
+DISCRETE = {
+    "bernoulli": Discrete(bernoulli, 2),
+    "categorical": Discrete(categorical, 4),
+    "discretized logistic": Discrete(discretized_logistic(5), 5),
+    "discretized logistic, two levels": Discrete(discretized_logistic(2), 2),
 }

@@ -1,4 +1,4 @@
-"""The contract of `Distribution`, to which every entry of `constructors.py` is held."""
+"""The contract of `Distribution`, to which every entry of `constructors.py` is held; discrete ones: test_discrete.py."""
 
 import inspect
 
@@ -11,7 +11,7 @@ import pytest
 import pushforward.distributions
 from pushforward.distributions import Distribution
 from tests.checks import assert_finite, assert_same, bin_masses, chi_square_p_value, floating_leaves
-from tests.distributions.constructors import ENTRIES
+from tests.distributions.constructors import DISCRETE, ENTRIES
 
 every_entry = pytest.mark.parametrize("name", ENTRIES)
 every_dim = pytest.mark.parametrize("dim", [1, 2])
@@ -31,9 +31,8 @@ def test_every_public_distribution_is_covered():
         for value in vars(pushforward.distributions).values()
         if inspect.isclass(value) and issubclass(value, Distribution) and not inspect.isabstract(value)
     }
-    assert public - {type(build(name)) for name in ENTRIES} == set(), (
-        "add a line to tests/distributions/constructors.py"
-    )
+    covered = {type(entry.build(jax.random.key(0), 2)) for entry in (*ENTRIES.values(), *DISCRETE.values())}
+    assert public - covered == set(), "add a line to tests/distributions/constructors.py"
 
 
 @every_entry

@@ -7,7 +7,7 @@ from pushforward.bijections.compose import Chain, Concatenate, Frozen, Inverse, 
 from pushforward.bijections.continuous import Continuous
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import Exp, LeakyReLU, Sigmoid, Softplus, Tanh
-from pushforward.bijections.linear import Householder, LULinear, Permutation, Rotation
+from pushforward.bijections.linear import Householder, LULinear, Permutation, Rotation, TriangularAffine
 from pushforward.bijections.planar import Planar
 from pushforward.bijections.radial import Radial
 from pushforward.bijections.reshape import Reshape, Squeeze
@@ -64,6 +64,7 @@ __all__ = [
     "Tanh",
     "Transformer",
     "Translation",
+    "TriangularAffine",
     "Volume",
     "VolumePreservingAffine",
 ]

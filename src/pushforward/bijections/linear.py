@@ -169,6 +169,42 @@ class LULinear(Unconstrained):
         return InvertedLinear((lower @ upper)[:, back], solved[back], jnp.sum(self.log_diagonal))
 
 
+class TriangularAffine(Bijection):
+    """`f(x) = loc + L x` for a lower triangle L with a positive diagonal: of `N(0, I)` it makes any Normal.
+
+    Attributes:
+        loc: shape `(D,)`.
+        below: shape `(D, D)`; what lies on and above the diagonal is ignored.
+        log_diagonal: shape `(D,)`.
+    """
+
+    loc: Float[Array, "... D"]
+    below: Float[Array, "... D D"]
+    log_diagonal: Float[Array, "... D"]
+
+    @staticmethod
+    def identity(dim: int) -> "TriangularAffine":
+        """The layer that does nothing yet."""
+        return TriangularAffine(jnp.zeros(dim), jnp.zeros((dim, dim)), jnp.zeros(dim))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.loc.shape[-1:]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.CONSTANT
+
+    def _factor(self) -> Array:
+        return jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return self.loc + self._factor() @ x, jnp.sum(self.log_diagonal)
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return solve_triangular(self._factor(), y - self.loc, lower=True), -jnp.sum(self.log_diagonal)
+
+
 class InvertedLinear(Bijection):
     """`f(x) = A x` for a matrix whose inverse and log-determinant are known: both directions are a product."""
 

@@ -1,6 +1,7 @@
 """Distributions with densities that can be evaluated and sampled."""
 
 from pushforward.distributions.base import Distribution, over_batch
+from pushforward.distributions.discrete import Bernoulli, Categorical, DiscretizedLogistic
 from pushforward.distributions.family_mixture import FamilyMixture
 from pushforward.distributions.generalized_normal import GeneralizedNormal
 from pushforward.distributions.gumbel import Gumbel
@@ -16,6 +17,9 @@ from pushforward.distributions.uniform import Uniform
 from pushforward.distributions.von_mises import VonMises
 
 __all__ = [
+    "Bernoulli",
+    "Categorical",
+    "DiscretizedLogistic",
     "Distribution",
     "FamilyMixture",
     "GeneralizedNormal",

@@ -3,22 +3,25 @@
 import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 import yaml
 
 from pushforward.errors import UserError, nearest
 
+FlowName = Annotated[str, tyro.conf.arg(aliases=("--flow.name",))]
+FlowLength = Annotated[int, tyro.conf.arg(aliases=("--flow.length",))]
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlowConfig:
     """The flow of an experiment; a setting that its family does not have is refused."""
 
-    flow: str
+    flow: FlowName
     """family of the layers, of those that `pushforward list` shows"""
 
-    length: int
+    length: FlowLength
     """layers, K; 0 leaves the base alone"""
 
     initialisation: Literal["xavier", "plain"] | None = None
@@ -101,14 +104,15 @@ class FitConfig(FlowConfig, TrainingConfig):
     """A flow fitted to a density by minimising the free energy."""
 
     KIND: ClassVar[str] = "fit"
+    COMMAND: ClassVar[str] = "fit"
 
     target: tyro.conf.Positional[str] = ""
     """a name that `pushforward list` shows, or module:function for an unnormalised log density of your own"""
 
-    flow: str = "planar"
+    flow: FlowName = "planar"
     """family of the layers, of those that `pushforward list` shows"""
 
-    length: int = 16
+    length: FlowLength = 16
     """layers, K; 0 fits the base alone"""
 
     dim: int | None = None
@@ -157,7 +161,7 @@ class FitConfig(FlowConfig, TrainingConfig):
 
     def command(self) -> str:
         """The command that this configuration comes from, with every setting that is not the default."""
-        return shlex.join(["pushforward", "fit", self.target, *_flags(self, FitConfig(), {"target"})])
+        return shlex.join(["pushforward", "fit", self.target, *changed_flags(self, FitConfig(), {"target"})])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,14 +169,15 @@ class TrainConfig(FlowConfig, TrainingConfig):
     """A flow trained on data by maximum likelihood."""
 
     KIND: ClassVar[str] = "train"
+    COMMAND: ClassVar[str] = "train"
 
     data: tyro.conf.Positional[str] = ""
     """a data set or preset that `pushforward list` shows, or a .csv, .tsv, .npy, .npz or .parquet file"""
 
-    flow: str = "nsf_autoregressive"
+    flow: FlowName = "nsf_autoregressive"
     """family of the layers, of those that `pushforward list` shows"""
 
-    length: int = 5
+    length: FlowLength = 5
     """layers, K; of glow: steps of each level"""
 
     base: Literal["normal", "trained-normal", "student-t", "families"] = "normal"
@@ -227,48 +232,213 @@ class TrainConfig(FlowConfig, TrainingConfig):
 
     def command(self) -> str:
         """The command that this configuration comes from, with every setting that is not the default."""
-        return shlex.join(["pushforward", "train", self.data, *_flags(self, TrainConfig(), {"data"})])
+        return shlex.join(["pushforward", "train", self.data, *changed_flags(self, TrainConfig(), {"data"})])
 
 
-RunConfig = FitConfig | TrainConfig
-KINDS: dict[str, type[FitConfig] | type[TrainConfig]] = {kind.KIND: kind for kind in (FitConfig, TrainConfig)}
+@dataclass(frozen=True, kw_only=True)
+class DlgmConfig(FlowConfig, TrainingConfig):
+    """A deep latent Gaussian model of images, whose posterior is a flow of the encoder."""
+
+    KIND: ClassVar[str] = "dlgm"
+    COMMAND: ClassVar[str] = "train"
+
+    preset: tyro.conf.Positional[str] = "dlgm-mnist"
+    """where the defaults come from, one of those that `pushforward list` shows"""
+
+    data: str = "binarized-mnist"
+    """a set of images that `pushforward list` shows, or an .npy file of unsigned bytes, (n, H, W) or (n, H, W, C)"""
+
+    binarisation: Literal["static", "dynamic", "thresholded"] | None = None
+    """how pixels become 0 or 1, for a Bernoulli likelihood: they are already; drawn anew every time; or cut at half"""
+
+    likelihood: Literal["bernoulli", "normal", "logit-normal", "categorical", "logistic"] = "bernoulli"
+    """of a pixel"""
+
+    flow: FlowName = "planar"
+    """family of the layers, of those that `pushforward list` shows"""
+
+    length: FlowLength = 0
+    """layers, K; 0 is the plain model, whose posterior is Normal"""
+
+    amortised: Literal["parameters", "context", "none"] | None = None
+    """what of the flow depends on the image: every parameter, emitted by the encoder; the first layers of its networks;
+    nothing, the static comparison. Unless given, the first, or of families with networks the second"""
+
+    covariance: Literal["diagonal", "full"] = "diagonal"
+    """of the Normal before the flow"""
+
+    latents: tuple[int, ...] = (40,)
+    """numbers in each stochastic layer, from the data to the top"""
+
+    network: Literal["dense", "convolutional"] = "dense"
+    """layers of the encoder and the decoder"""
+
+    hidden: tuple[int, ...] = (400, 400)
+    """units of the encoder's hidden layers, in reverse order those of each network of the decoder; of convolutions the
+    channels, each of which halves the image"""
+
+    activation: Literal["maxout", "relu", "elu", "silu", "softplus", "tanh"] = "maxout"
+    """of the hidden layers"""
+
+    pieces: int = 4
+    """linear pieces of a maxout unit"""
+
+    objective: Literal["free-energy", "iwae"] = "free-energy"
+    """what is minimised: the free energy, or the importance-weighted bound"""
+
+    draws: int = 1
+    """latent vectors per image in each step"""
+
+    gradient: Literal["reparameterised", "stick-the-landing", "doubly-reparameterised"] = "reparameterised"
+    """estimator of the gradient; the second is for the free energy, the third for iwae"""
+
+    annealed: Literal["joint", "kl"] = "joint"
+    """what the annealing multiplies: log p(x, z), as Rezende & Mohamed, or the divergence from the prior"""
+
+    annealing_steps: int = 10_000
+    """steps over which the factor min(1, 0.01 + step / annealing-steps) rises to 1; 0 for none"""
+
+    free_bits: float = 0.0
+    """nats of the divergence from the prior that cost nothing"""
+
+    steps: int = 60_000
+    """updates at most"""
+
+    batch_size: int = 100
+    """images per update"""
+
+    optimizer: Literal["adam", "rmsprop"] = "adam"
+    """rmsprop with momentum 0.9 is that of Rezende & Mohamed"""
+
+    learning_rate: float = 5e-4
+    """at the start of the schedule"""
+
+    gradient_clip: float = 200.0
+    """largest global norm of a gradient; 0 for none"""
+
+    weight_decay: float = 0.1
+    """of Adam, not of RMSprop: times the learning rate, the share of each weight that a step takes away"""
+
+    average_decay: float = 0.0
+    """of an exponential moving average of the weights, which is then what is judged; 0 for none"""
+
+    validation: float = 0.1
+    """fraction of the training images that choose the step, where there is no official validation set"""
+
+    test: float = 0.1
+    """fraction of the images that judge the result, where there is no official test set"""
+
+    validate_every: int = 1_000
+    """steps between two validations"""
+
+    patience: int = 20_000
+    """steps without a better validation after which training stops; 0 for never"""
+
+    test_draws: int = 100
+    """latent vectors for each test image by which the free energy is measured"""
+
+    def check(self) -> None:
+        """Refuse settings that cannot work.
+
+        Raises:
+            UserError: one of them is out of its range, or two contradict each other.
+        """
+        least = {"draws": 1, "annealing_steps": 0, "free_bits": 0, "validate_every": 1, "patience": 0, "pieces": 1}
+        check_least("weight_decay", self.weight_decay, 0)
+        _check_ranges(self, {**least, "test_draws": 1})
+        for name in ("latents", "hidden"):
+            if not all(n >= 1 for n in getattr(self, name)):
+                raise UserError(f"{flag(name)} must be 1 or more, each of them")
+        if not self.latents:
+            raise UserError("--latents needs at least one stochastic layer")
+        if self.network == "convolutional" and (len(self.latents) > 1 or not self.hidden):
+            raise UserError("--network convolutional takes one stochastic layer and channels in --hidden")
+        if not 0 <= self.average_decay < 1:
+            raise UserError(f"--average-decay must be 0 or more and less than 1, got {self.average_decay}")
+        wrong = {"free-energy": "doubly-reparameterised", "iwae": "stick-the-landing"}[self.objective]
+        if self.gradient == wrong:
+            other = next(name for name in ("stick-the-landing", "doubly-reparameterised") if name != wrong)
+            raise UserError(f"--gradient {wrong} does not suit --objective {self.objective}; {other} does")
+        if self.objective == "iwae" and self.free_bits:
+            raise UserError("--free-bits are for --objective free-energy")
+
+    @property
+    def title(self) -> str:
+        """What the run is called while it is trained."""
+        return f"{self.preset} · {f'{self.flow} · ' if self.length else ''}K = {self.length}"
+
+    @property
+    def folder_name(self) -> str:
+        """What the run's folder is called unless the user says."""
+        return f"{self.preset}-{self.flow}-{self.length}"
+
+    def command(self) -> str:
+        """The command that this configuration comes from, with every setting that is not the preset's."""
+        from pushforward.experiments.presets import DLGM_PRESETS
+
+        default = DLGM_PRESETS.get(self.preset, DlgmConfig())
+        return shlex.join(["pushforward", "train", self.preset, *changed_flags(self, default, {"preset"})])
 
 
-@dataclass(frozen=True)
-class StudyConfig:
-    """A study: a table and a figure made of many fits."""
+RunConfig = FitConfig | TrainConfig | DlgmConfig
+KINDS: dict[str, type[FitConfig] | type[TrainConfig] | type[DlgmConfig]] = {
+    kind.KIND: kind for kind in (FitConfig, TrainConfig, DlgmConfig)
+}
 
-    study: tyro.conf.Positional[str]
-    """a name that `pushforward list` shows"""
 
-    out: Path | None = None
-    """folder of the study; runs/STUDY unless given"""
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """How `log p(x)` of a trained deep latent Gaussian model is estimated."""
 
-    results: Path | None = None
-    """another folder for its table and figure"""
+    run: tyro.conf.Positional[Path]
+    """folder of the run"""
 
-    targets: tuple[str, ...] = ("u1", "u2", "u3", "u4")
-    """rows of the figure"""
+    estimator: Literal["iwae", "ais", "bdmc"] = "iwae"
+    """importance sampling from the posterior; annealed importance sampling; that forwards and in reverse on data that
+    the model simulates, whose gap bounds its error"""
 
-    flows: tuple[str, ...] = ("planar", "radial", "nice")
-    """families beside each other"""
+    points: int | None = None
+    """test images, from the first on; all for iwae and 1,000 for the others unless given"""
 
-    lengths: tuple[int, ...] = (2, 8, 32)
-    """layers, K"""
+    draws: int = 500
+    """iwae: latent vectors for each image"""
 
-    restarts: int = 8
-    """independent starts of each cell; the best is kept"""
+    chains: int = 16
+    """ais, bdmc: chains for each image"""
 
-    steps: int = 20_000
-    """updates of each cell"""
+    temperatures: int = 1_000
+    """ais, bdmc: steps of the path from the start to the joint density"""
+
+    leapfrog_steps: int = 10
+    """ais, bdmc: of each Hamiltonian trajectory"""
+
+    schedule: Literal["sigmoidal", "linear"] = "sigmoidal"
+    """ais, bdmc: spacing of the temperatures"""
+
+    start: Literal["posterior", "prior"] = "posterior"
+    """ais, bdmc: where the path begins"""
+
+    memory: int = 1_000
+    """megabytes that a batch may take"""
 
     seed: int = 0
     """of every random number"""
 
+    def check(self) -> None:
+        """Refuse settings that cannot work.
+
+        Raises:
+            UserError: one of them is out of its range.
+        """
+        for name in ("points", "draws", "chains", "leapfrog_steps", "memory"):
+            check_least(name, getattr(self, name), 1)
+        check_least("temperatures", self.temperatures, 2)
+        check_least("seed", self.seed, 0)
+
     def command(self) -> str:
         """The command that this configuration comes from, with every setting that is not the default."""
-        words = _flags(self, StudyConfig(self.study), {"study", "out", "results"})
-        return shlex.join(["pushforward", "reproduce", self.study, *words])
+        words = changed_flags(self, EvaluateConfig(run=self.run), {"run"})
+        return shlex.join(["pushforward", "evaluate", str(self.run), *words])
 
 
 def flag(name: str) -> str:
@@ -280,16 +450,25 @@ def _check_ranges(config: RunConfig, more: dict[str, int]) -> None:
     least = {"length": 0, "steps": 1, "batch_size": 1, "gradient_clip": 0, "seed": 0}
     least |= {"rank": 1, "width": 1, "depth": 0, "bins": 2, "units": 1, "levels": 1}
     for name, bound in (least | more).items():
-        value = getattr(config, name)
-        if value is not None and not value >= bound:
-            raise UserError(f"{flag(name)} must be {bound} or more, got {value}")
+        check_least(name, getattr(config, name), bound)
     for name in ("learning_rate", "scale", "bound", "tolerance"):
         value = getattr(config, name)
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"{flag(name)} must be positive and finite, got {value}")
 
 
-def _flags(config: RunConfig | StudyConfig, default: RunConfig | StudyConfig, leave_out: set[str]) -> list[str]:
+def check_least(name: str, value: float | None, bound: float) -> None:
+    """Refuse a setting that is less than `bound`; None is none.
+
+    Raises:
+        UserError: it is.
+    """
+    if value is not None and not value >= bound:
+        raise UserError(f"{flag(name)} must be {bound} or more, got {value}")
+
+
+def changed_flags(config: Any, default: Any, leave_out: set[str]) -> list[str]:
+    """The words of a command line that make `config` of `default`."""
     words = []
     for f in fields(config):
         value = getattr(config, f.name)
@@ -304,7 +483,8 @@ def _flags(config: RunConfig | StudyConfig, default: RunConfig | StudyConfig, le
 
 def to_yaml(config: RunConfig) -> str:
     """The configuration as the text of a `config.yaml`."""
-    return yaml.safe_dump({"experiment": config.KIND, **asdict(config)}, sort_keys=False)
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
+    return yaml.safe_dump({"experiment": config.KIND, **values}, sort_keys=False)
 
 
 def from_yaml(text: str, where: str) -> RunConfig:
@@ -318,6 +498,7 @@ def from_yaml(text: str, where: str) -> RunConfig:
         kind = values.pop("experiment")
         if kind not in KINDS:
             raise UserError(f"{where} is of an unknown experiment {kind!r}{nearest(str(kind), KINDS)}")
-        return KINDS[kind](**values)
+        settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return KINDS[kind](**settings)
     except (yaml.YAMLError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{where} is not the configuration of a run: {str(error).splitlines()[0]}") from error

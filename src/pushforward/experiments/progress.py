@@ -33,3 +33,18 @@ def training_progress(title: str, steps: int, quiet: bool = False) -> Iterator[O
             progress.update(task, completed=step, loss=shown, rate=rate)
 
         yield update
+
+
+@contextmanager
+def counting_progress(title: str, total: int, unit: str, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """A bar with how many are done and the time left, on standard error."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.update(task, completed=done)

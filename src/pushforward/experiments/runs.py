@@ -15,20 +15,30 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from pushforward import data, targets
 from pushforward.data import Dataset
+from pushforward.data.observe import Observation
 from pushforward.dequantize import Dequantized
 from pushforward.distributions import Distribution, Pushforward
 from pushforward.errors import UserError
-from pushforward.experiments.build import make_fit_ensemble, make_train_ensemble
-from pushforward.experiments.config import FitConfig, RunConfig, TrainConfig, from_yaml, to_yaml
+from pushforward.experiments.build import (
+    make_dlgm_ensemble,
+    make_fit_ensemble,
+    make_observation,
+    make_train_ensemble,
+)
+from pushforward.experiments.config import DlgmConfig, FitConfig, RunConfig, TrainConfig, from_yaml, to_yaml
+from pushforward.models import DLGM
 from pushforward.targets import Target
 from pushforward.training import Checkpoints, Record, member, restore_models
 
 CONFIG, METRICS, CHECKPOINTS, RESULT, DATA = "config.yaml", "metrics.jsonl", "checkpoints", "result.json", "data.json"
-PARTS = (CONFIG, METRICS, CHECKPOINTS, RESULT, DATA, "figures", "report.html")
+POINTS = "points"
+PARTS = (CONFIG, METRICS, CHECKPOINTS, RESULT, DATA, POINTS, "figures", "report.html")
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class Run:
             UserError: the run is not finished.
         """
         if not self.finished:
-            again = f"pushforward {self.config.KIND} --resume {self.folder}"
+            again = f"pushforward {self.config.COMMAND} --resume {self.folder}"
             raise UserError(f"{self.folder} is not finished; {again} goes on with it")
         result: dict[str, Any] = json.loads((self.folder / RESULT).read_text())
         return result
@@ -151,10 +161,8 @@ class FitRun(Run):
 
 
 @dataclass(frozen=True)
-class TrainRun(Run):
-    """A flow trained on data."""
-
-    config: TrainConfig
+class DataRun(Run):
+    """A model trained on data."""
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -164,9 +172,8 @@ class TrainRun(Run):
             UserError: they cannot be read.
         """
         config = self.config
-        return data.load(
-            config.data, seed=config.seed, validation=config.validation, test=config.test, size=config.size
-        )
+        size = getattr(config, "size", None)
+        return data.load(config.data, seed=config.seed, validation=config.validation, test=config.test, size=size)
 
     def check_data(self) -> None:
         """Refuse data that are not those the run was started with.
@@ -182,8 +189,12 @@ class TrainRun(Run):
         described: dict[str, Any] = json.loads((self.folder / DATA).read_text())
         return described
 
+    @abstractmethod
+    def _template(self, shape: tuple[int, ...], levels: int | None) -> Any:
+        """The untrained ensemble for data of this shape."""
+
     def prepare(self) -> dict[str, Any]:
-        eqx.filter_eval_shape(make_train_ensemble, self.config, self.dataset.shape, self.dataset.levels)
+        eqx.filter_eval_shape(lambda: self._template(self.dataset.shape, self.dataset.levels))
         return _fingerprint(self.dataset)
 
     @property
@@ -191,18 +202,75 @@ class TrainRun(Run):
         return self._checkpoints()
 
     @cached_property
-    def model(self) -> Pushforward | Dequantized:
-        template = make_train_ensemble(self.config, tuple(self._described["shape"]), self._described["levels"])
+    def model(self) -> Any:
+        template = self._template(tuple(self._described["shape"]), self._described["levels"])
         checkpoints = self.checkpoints
         models = restore_models(checkpoints, checkpoints.steps()[-1], template, best=True)
         return member(models, self.result["best_restart"])
 
 
-def _run(folder: Path, config: RunConfig) -> FitRun | TrainRun:
-    return FitRun(folder, config) if isinstance(config, FitConfig) else TrainRun(folder, config)
+@dataclass(frozen=True)
+class TrainRun(DataRun):
+    """A flow trained on data."""
+
+    config: TrainConfig
+
+    def _template(self, shape: tuple[int, ...], levels: int | None) -> Pushforward | Dequantized:
+        return make_train_ensemble(self.config, shape, levels)
 
 
-def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | TrainRun:
+@dataclass(frozen=True)
+class DlgmRun(DataRun):
+    """A deep latent Gaussian model trained on images."""
+
+    config: DlgmConfig
+
+    def _template(self, shape: tuple[int, ...], levels: int | None) -> DLGM:
+        return make_dlgm_ensemble(self.config, shape, levels)
+
+    @cached_property
+    def observation(self) -> Observation:
+        """What the images become."""
+        return make_observation(self.config, self.dataset.levels)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.folder / CHECKPOINTS, every_seconds=60.0)
+
+    @cached_property
+    def test_observations(self) -> Float[jax.Array, "n D"]:
+        """The test set as the model sees it; what is random in it is drawn once, by the seed of the run."""
+        images = self.dataset.test.reshape(len(self.dataset.test), -1)
+        return self.observation(jnp.asarray(images), jax.random.fold_in(jax.random.key(self.config.seed), 4))
+
+    def write_points(self, name: str, **values: np.ndarray) -> None:
+        """Write numbers of each test image, so that estimators can be compared image by image."""
+        folder = self.folder / POINTS
+        folder.mkdir(exist_ok=True)
+        partial = folder / f"{name}.partial.npz"
+        arrays: dict[str, Any] = {name: np.asarray(value, np.float64) for name, value in values.items()}
+        np.savez_compressed(partial, **arrays)
+        partial.replace(folder / f"{name}.npz")
+
+    def points(self, name: str) -> dict[str, np.ndarray]:
+        """What `write_points` wrote under this name."""
+        with np.load(self.folder / POINTS / f"{name}.npz") as file:
+            return dict(file)
+
+    @property
+    def flow(self) -> Distribution:
+        raise UserError(f"{self.folder} is of a deep latent Gaussian model, whose density cannot be evaluated exactly")
+
+
+RUNS: dict[type[Any], type[Any]] = {FitConfig: FitRun, TrainConfig: TrainRun, DlgmConfig: DlgmRun}
+
+
+def _run(folder: Path, config: RunConfig) -> FitRun | TrainRun | DlgmRun:
+    run: FitRun | TrainRun | DlgmRun = RUNS[type(config)](folder, config)
+    return run
+
+
+def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | TrainRun | DlgmRun:
     """A new run in `folder`, by default a fresh one under `runs/`.
 
     Raises:
@@ -235,7 +303,7 @@ def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | T
     return run
 
 
-def open_run(folder: Path) -> FitRun | TrainRun:
+def open_run(folder: Path) -> FitRun | TrainRun | DlgmRun:
     """The run in `folder`.
 
     Raises:

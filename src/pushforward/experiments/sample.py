@@ -3,27 +3,31 @@
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, PRNGKeyArray
 
 from pushforward.distributions import Distribution
 from pushforward.errors import UserError
-from pushforward.experiments.runs import Run
+from pushforward.experiments.runs import DlgmRun, Run
+from pushforward.models import DLGM
 
 BATCH_NUMBERS = 2**17
 
+Batches = Iterator[tuple[np.ndarray, np.ndarray]]
+
 
 def write_samples(run: Run, n: int, out: Path | None, seed: int) -> Path:
-    """Draw `n` samples of a trained flow, a batch at a time, and write them with their log-densities as they come.
+    """Draw `n` samples of a trained model, a batch at a time, and write them as they come.
 
-    A `.npz` file holds `samples`, `(n, *event shape)`, and `log_prob`, `(n,)`, in nats; a `.csv` file, of vectors, a
-    column each, under a line of names. Memory does not grow with `n`.
+    A `.npz` file holds `samples`, `(n, *event shape)`, and what a sample comes with: `log_prob`, `(n,)`, of a flow, in
+    nats, or `latents`, `(n, latents)`, of a deep latent Gaussian model. A `.csv` file has a column for each number,
+    under a line of names. Memory does not grow with `n`.
 
     Returns:
         The file.
@@ -36,36 +40,64 @@ def write_samples(run: Run, n: int, out: Path | None, seed: int) -> Path:
         raise UserError(f"-n must be 1 or more, got {n}")
     if path.suffix not in (".npz", ".csv"):
         raise UserError(f"--out must end in .npz or .csv, got {path}")
-    flow = run.flow
+    second, parts = (
+        ("latents", _model_batches(run, n, seed))
+        if isinstance(run, DlgmRun)
+        else (
+            "log_prob",
+            batches(run.flow, n, seed),
+        )
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     write = _write_npz if path.suffix == ".npz" else _write_csv
-    write(partial, flow.shape, n, batches(flow, n, seed))
+    write(partial, n, second, parts)
     partial.replace(path)
     return path
 
 
-def batches(flow: Distribution, n: int, seed: int) -> Iterator[tuple[np.ndarray, Float[np.ndarray, " m"]]]:
+def batches(flow: Distribution, n: int, seed: int) -> Batches:
     """`n` samples with their log-densities, in batches of some 131,072 numbers."""
-    size = max(1, BATCH_NUMBERS // int(np.prod(flow.shape)))
-    draw = eqx.filter_jit(lambda flow, key: flow.sample_and_log_prob(key, (size,)))
+    draw = eqx.filter_jit(lambda flow, key, size: flow.sample_and_log_prob(key, (size,)))
+    return _batches(lambda key, size: draw(flow, key, size), flow.shape, n, seed)
+
+
+def _model_batches(run: DlgmRun, n: int, seed: int) -> Batches:
+    """`n` observations of a deep latent Gaussian model, in the shape of its data, with their latent vectors."""
+    shape, model = run.dataset.shape, run.model
+
+    @eqx.filter_jit
+    def draw(model: DLGM, key: PRNGKeyArray, size: int) -> tuple[Array, Array]:
+        x, z = jax.vmap(model.sample)(jax.random.split(key, size))
+        return x.reshape(size, *shape), z
+
+    return _batches(lambda key, size: draw(model, key, size), shape, n, seed)
+
+
+def _batches(
+    draw: Callable[[PRNGKeyArray, int], tuple[Array, Array]], shape: tuple[int, ...], n: int, seed: int
+) -> Batches:
+    size = max(1, BATCH_NUMBERS // int(np.prod(shape)))
     key = jax.random.key(seed)
     for index, start in enumerate(range(0, n, size)):
-        samples, log_prob = jax.device_get(draw(flow, jax.random.fold_in(key, index)))
-        yield samples[: n - start], log_prob[: n - start]
+        samples, second = jax.device_get(draw(jax.random.fold_in(key, index), size))
+        yield samples[: n - start], second[: n - start]
 
 
-def _write_npz(path: Path, shape: tuple[int, ...], n: int, parts: Iterator[tuple[np.ndarray, np.ndarray]]) -> None:
-    with tempfile.TemporaryFile() as log_probs, zipfile.ZipFile(path, "w") as archive:
+def _write_npz(path: Path, n: int, second: str, parts: Batches) -> None:
+    with tempfile.TemporaryFile() as others, zipfile.ZipFile(path, "w") as archive:
+        shape: tuple[int, ...] = ()
         with archive.open("samples.npy", "w", force_zip64=True) as file:
-            _write_header(file, (n, *shape))
-            for samples, log_prob in parts:
+            for index, (samples, values) in enumerate(parts):
+                if index == 0:
+                    _write_header(file, (n, *samples.shape[1:]))
+                    shape = values.shape[1:]
                 file.write(np.ascontiguousarray(samples, np.float32).tobytes())
-                log_probs.write(np.ascontiguousarray(log_prob, np.float32).tobytes())
-        log_probs.seek(0)
-        with archive.open("log_prob.npy", "w", force_zip64=True) as file:
-            _write_header(file, (n,))
-            shutil.copyfileobj(log_probs, file)
+                others.write(np.ascontiguousarray(values, np.float32).tobytes())
+        others.seek(0)
+        with archive.open(f"{second}.npy", "w", force_zip64=True) as file:
+            _write_header(file, (n, *shape))
+            shutil.copyfileobj(others, file)
 
 
 def _write_header(file: Any, shape: tuple[int, ...]) -> None:
@@ -73,9 +105,11 @@ def _write_header(file: Any, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _write_csv(path: Path, shape: tuple[int, ...], n: int, parts: Iterator[tuple[np.ndarray, np.ndarray]]) -> None:
+def _write_csv(path: Path, _: int, second: str, parts: Batches) -> None:
     with path.open("w") as file:
-        names = [*(f"z{index + 1}" for index in range(int(np.prod(shape)))), "log_prob"]
-        file.write(",".join(names) + "\n")
-        for samples, log_prob in parts:
-            np.savetxt(file, np.column_stack([samples.reshape(len(samples), -1), log_prob]), fmt="%.9g", delimiter=",")
+        for index, (samples, values) in enumerate(parts):
+            samples, values = samples.reshape(len(samples), -1), values.reshape(len(values), -1)
+            if index == 0:
+                others = [second] if values.shape[1] == 1 else [f"{second}{i + 1}" for i in range(values.shape[1])]
+                file.write(",".join([*(f"z{i + 1}" for i in range(samples.shape[1])), *others]) + "\n")
+            np.savetxt(file, np.column_stack([samples, values]), fmt="%.9g", delimiter=",")

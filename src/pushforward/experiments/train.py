@@ -13,7 +13,7 @@ from pushforward.dequantize import Dequantized, bits_per_dimension
 from pushforward.distributions import Pushforward
 from pushforward.experiments.build import calibrated, make_train_ensemble
 from pushforward.experiments.runs import TrainRun
-from pushforward.experiments.session import description, purpose_key, train
+from pushforward.experiments.session import description, mean_and_std_error, purpose_key, train
 from pushforward.objectives import ForwardKL, HeldOut
 from pushforward.training import member
 
@@ -70,15 +70,15 @@ def _judge(model: Pushforward | Dequantized, run: TrainRun, key: PRNGKeyArray) -
     result: dict[str, Any] = {}
     for name, rows in (("test", data.test), ("validation", data.validation), ("train", data.train[: len(data.test)])):
         values = np.asarray(each(HeldOut(jnp.asarray(rows)), model), np.float64)
-        mean, std_error = _mean(values)
+        mean, std_error = mean_and_std_error(values)
         result[f"{name}_log_likelihood"], result[f"{name}_log_likelihood_std_error"] = mean, std_error
         if name == "test" and data.levels is not None and mean is not None and std_error is not None:
             result["test_bits_per_dimension"] = bits_per_dimension(mean, data.shape)
             result["test_bits_per_dimension_std_error"] = -bits_per_dimension(std_error, data.shape)
         if name == "test" and data.log_density is not None:
             truth = np.asarray(_log_densities(run, rows), np.float64)
-            result["true_log_likelihood"], _ = _mean(truth)
-            result["kl_to_truth"], result["kl_to_truth_std_error"] = _mean(truth - values)
+            result["true_log_likelihood"], _ = mean_and_std_error(truth)
+            result["kl_to_truth"], result["kl_to_truth_std_error"] = mean_and_std_error(truth - values)
     return result
 
 
@@ -88,10 +88,3 @@ def _log_densities(run: TrainRun, rows: Float[np.ndarray, "n D"]) -> Float[Array
         raise ValueError(f"the density of {run.dataset.name} is not known")
     values: Float[Array, " n"] = jax.jit(jax.vmap(log_density))(jnp.asarray(rows))
     return values
-
-
-def _mean(values: Float[np.ndarray, " n"]) -> tuple[float | None, float | None]:
-    """The mean and its standard error; None where they are not finite."""
-    if not np.all(np.isfinite(values)):
-        return None, None
-    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None

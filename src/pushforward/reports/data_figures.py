@@ -1,7 +1,7 @@
 """Pictures of a flow beside the data that it was trained on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -51,14 +51,14 @@ def densities(data: Dataset, flow: Distribution) -> Drawing:
     return figures.compared_densities(titles, np.exp(np.asarray(log_density, np.float64)), fitted, box, labels(data))
 
 
-def clouds(data: Dataset, points: Float[np.ndarray, "n 2"]) -> Drawing:
-    """Test rows and samples of the flow beside each other, as points."""
+def clouds(data: Dataset, points: Float[np.ndarray, "n 2"], model: str = "flow") -> Drawing:
+    """Test rows and samples of the flow, or of another model, beside each other, as points."""
     box, names, rows = quantile_box(data.train), labels(data), data.test[: len(points)]
 
     def draw(style: Style) -> Figure:
         figure, (left, right) = _two_panels(box, names)
         _scatter(left, rows, style.target, "test rows", box)
-        _scatter(right, points, style.flow, "samples of the flow", box)
+        _scatter(right, points, style.flow, f"samples of the {model}", box)
         return figure
 
     return Drawing(draw)
@@ -85,15 +85,19 @@ def column_pairs(data: Dataset, points: Float[np.ndarray, "n D"]) -> Drawing:
 def image_grids(images: UInt8[np.ndarray, "test H W C"], points: Float[np.ndarray, "n H W C"], levels: int) -> Drawing:
     """Test images beside samples of the flow, both in the grey levels of the data."""
     sampled = np.clip(np.floor(np.nan_to_num(points) * levels), 0, levels - 1)
+    return mosaics({"test images": images / (levels - 1), "samples of the flow": sampled / (levels - 1)})
+
+
+def mosaics(panels: Mapping[str, Float[np.ndarray, "n H W C"]]) -> Drawing:
+    """Mosaics of at most 64 images in rows of eight beside each other, under their titles; 0 is black, 1 is white."""
+    tiled = {title: arranged(tiles(images[: IMAGES_A_SIDE**2]), IMAGES_A_SIDE) for title, images in panels.items()}
 
     def draw(style: Style) -> Figure:
-        height, width, _ = images.shape[1:]
-        side = (figures.WIDTH - 0.3) / 2
-        figure, ((left, right),) = figures.panel_grid(
-            1, 2, side, side * height / width, left=0.1, right=0.1, bottom=0.1
-        )
-        for axes, title, values in ((left, "test images", images), (right, "samples of the flow", sampled)):
-            axes.imshow(_mosaic(values / (levels - 1)), aspect="auto")
+        height, width, _ = next(iter(panels.values())).shape[1:]
+        side = (figures.WIDTH - 0.2 - 0.1 * (len(tiled) - 1)) / len(tiled)
+        figure, (row,) = figures.panel_grid(1, len(tiled), side, side * height / width, left=0.1, right=0.1, bottom=0.1)
+        for axes, (title, mosaic) in zip(row, tiled.items()):
+            axes.imshow(mosaic, aspect="auto")
             axes.set(title=title)
             axes.set_axis_off()
         return figure
@@ -130,12 +134,25 @@ def _two_panels(box: Box, names: Sequence[str], margin: float = 0.15) -> tuple[F
     return figure, [left, right]
 
 
-def _mosaic(images: Float[np.ndarray, "n H W C"]) -> Float[np.ndarray, "height width 4"]:
-    """At most 64 images in rows of eight, transparent between them."""
-    count, height, width, channels = images[: IMAGES_A_SIDE**2].shape
-    gap = math.ceil(height / 16)
-    tiles = np.zeros((IMAGES_A_SIDE**2, height + gap, width + gap, 4))
-    tiles[:count, :height, :width, :3] = images[:count] if channels == 3 else images[:count, ..., :1]
-    tiles[:count, :height, :width, 3] = 1
-    rows = tiles.reshape(IMAGES_A_SIDE, IMAGES_A_SIDE, *tiles.shape[1:]).swapaxes(1, 2)
-    return rows.reshape(IMAGES_A_SIDE * (height + gap), -1, 4)[:-gap, :-gap]
+def tiles(images: Float[np.ndarray, "n H W C"]) -> Float[np.ndarray, "n H W 4"]:
+    """Grey or colour images as opaque colours."""
+    coloured = np.ones((*images.shape[:3], 4))
+    coloured[..., :3] = np.clip(np.nan_to_num(images), 0, 1)
+    return coloured
+
+
+def arranged(
+    images: Float[np.ndarray, "n H W 4"], columns: int, rows: int = IMAGES_A_SIDE, gaps: int = 1
+) -> Float[np.ndarray, "height width 4"]:
+    """Images in a grid, transparent between them; `gaps` times a sixteenth of their height apart."""
+    count, height, width, channels = images.shape
+    gap = gaps * gap_of(height)
+    cells = np.zeros((rows * columns, height + gap, width + gap, channels))
+    cells[:count, :height, :width] = images
+    lines = cells.reshape(rows, columns, *cells.shape[1:]).swapaxes(1, 2)
+    return lines.reshape(rows * (height + gap), -1, channels)[:-gap, :-gap]
+
+
+def gap_of(height: int) -> int:
+    """Pixels between images of a height."""
+    return math.ceil(height / 16)

@@ -137,23 +137,27 @@ def training_curve(
     validation: Float[np.ndarray, "records members"],
     best: int,
     best_step: int,
+    name: str = f"{MINUS}log-likelihood",
+    settled: int = 0,
 ) -> Drawing:
     """The training and validation loss of every restart, with a mark where the validation loss was lowest.
 
-    What is not finite is left out. Huge values of the first steps are left outside the axis.
+    What is not finite is left out. Huge values of the first steps are left outside the axis, and so is what training
+    has up to the step `settled` where that exceeds the axis of the rest.
     """
     lowest = validation[steps == best_step, best]
+    counted = steps > (settled if settled < steps[-1] else 0)
+    scale = np.concatenate([training[counted], validation])
 
     def draw(style: Style) -> Figure:
         figure, ((axes,),) = panel_grid(1, 1, WIDTH - 1.25, 2.7, left=0.9, right=0.35)
-        for name, losses, colour in (("training", training, style.flow), ("validation", validation, style.target)):
+        for part, losses, colour in (("training", training, style.flow), ("validation", validation, style.target)):
             axes.plot(steps, np.delete(losses, best, axis=1), color=colour, alpha=0.35, linewidth=0.9)
-            axes.plot(steps, losses[:, best], color=colour, linewidth=1.8, label=name)
+            axes.plot(steps, losses[:, best], color=colour, linewidth=1.8, label=part)
         label = f"best step: {best_step:,}"
         mark = {"color": style.text, "marker": "o", "markersize": 6, "linestyle": "none", "zorder": 3}
         axes.plot(np.full(len(lowest), best_step), lowest, clip_on=False, label=label, **mark)
-        losses = np.concatenate([training, validation])
-        axes.set(ylabel=f"{MINUS}log-likelihood / nats", ylim=_loss_limits(losses, None))
+        axes.set(ylabel=f"{name} / nats", ylim=_loss_limits(scale, None))
         _finish_over_steps(axes, steps)
         return figure
 
@@ -172,16 +176,13 @@ def layers(flow: Pushforward, key: PRNGKeyArray, labels: Sequence[str] = PLANE) 
     shown = np.unique(np.linspace(0, last, min(MOST_PANELS, last + 1)).round().astype(int))
     low, high = np.transpose([quantile_box(panel) for panel in points[shown]], (2, 1, 0))
     box = tuple((float(a.min()), float(b.max())) for a, b in zip(low, high))
-    place = (points[0] - points[0].mean(axis=0)) / points[0].std(axis=0)
-    hue = np.arctan2(place[:, 1], place[:, 0]) / (2 * np.pi) % 1
-    saturation = np.minimum(np.hypot(place[:, 0], place[:, 1]) / 2, 1)
 
     def draw(style: Style) -> Figure:
         columns = min(PANELS_A_ROW, len(shown))
         rows = -(-len(shown) // columns)
         width = (WIDTH - 0.9 - 0.1 * (PANELS_A_ROW - 1)) / PANELS_A_ROW if columns == PANELS_A_ROW else 2.4
         figure, panels = panel_grid(rows, columns, width, panel_height(box, width), share=True)
-        colours = hsv_to_rgb(np.column_stack([hue, saturation, np.full(len(hue), style.brightness)]))
+        colours = place_colours(points[0], style)
         for axes in panels.flat:
             axes.set_visible(False)
         for axes, index in zip(panels.flat, shown):
@@ -198,6 +199,15 @@ def layers(flow: Pushforward, key: PRNGKeyArray, labels: Sequence[str] = PLANE) 
         return figure
 
     return Drawing(draw)
+
+
+def place_colours(points: Float[np.ndarray, "n 2"], style: Style) -> Float[np.ndarray, "n 3"]:
+    """A colour for each point: hue by its direction from the middle of all, saturation by its distance."""
+    place = (points - points.mean(axis=0)) / points.std(axis=0)
+    hue = np.arctan2(place[:, 1], place[:, 0]) / (2 * np.pi) % 1
+    saturation = np.minimum(np.hypot(place[:, 0], place[:, 1]) / 2, 1)
+    colours: np.ndarray = hsv_to_rgb(np.column_stack([hue, saturation, np.full(len(hue), style.brightness)]))
+    return colours
 
 
 @dataclass(frozen=True)
@@ -298,13 +308,13 @@ def panel_grid(
     top: float = 0.4,
     bottom: float = 0.6,
     row_gap: float = 0.35,
+    column_gap: float = 0.1,
     share: bool = False,
 ) -> tuple[Figure, np.ndarray]:
     """A figure around a grid of panels of the given size, all in inches, and its axes, `(rows, columns)`.
 
     Placed by hand: it takes Matplotlib's layout engine longer to find the margins than to draw the figure.
     """
-    column_gap = 0.1
     figure_width = left + columns * width + (columns - 1) * column_gap + right
     figure_height = bottom + rows * height + (rows - 1) * row_gap + top
     figure = Figure(figsize=(figure_width, figure_height))

@@ -10,7 +10,11 @@ from rich.console import Console
 
 from pushforward.experiments.runs import FitRun
 from pushforward.experiments.studies import Study
+from pushforward.experiments.studies.rezende_mohamed_figure_3 import EnergiesStudy
+from pushforward.experiments.study_config import EnergiesConfig
+from pushforward.reports import dlgm_study
 from pushforward.reports.figures import StudyFit, StudyRow, study_grid
+from pushforward.reports.study_parts import Described, markdown_table, provenance
 from pushforward.reports.style import LIGHT
 from pushforward.reports.text import DASH, number
 
@@ -43,13 +47,26 @@ COLUMNS = (
 )
 
 
-def write_study(study: Study) -> Path:
-    """Write `table.md`, `table.json` and `figure.png` of a study into its folder, and into `--results` if given.
+def write_study(study: Study[Any, Any]) -> Path:
+    """Write `NAME.md`, `NAME.json` and `NAME.png` of a study into its folder, and into `--results` if given.
 
     Returns:
         The folder of the last.
     """
-    name = study.config.study
+    name, config = study.config.study, study.config
+    describe = _energies if isinstance(config, EnergiesConfig) else dlgm_study.described
+    described = describe(study)
+    folder: Path = config.folder
+    for folder in filter(None, (config.folder, config.results)):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.md").write_text(described.markdown)
+        (folder / f"{name}.json").write_text(json.dumps(described.rows, indent=1, allow_nan=False) + "\n")
+        (folder / f"{name}.png").write_bytes(described.figure.png(LIGHT))
+        Console().print(f"table and figure: {folder}/{name}.{{md,json,png}}", soft_wrap=True, markup=False)
+    return folder
+
+
+def _energies(study: EnergiesStudy) -> Described:
     rows = [_row(run) for run in study.runs]
     figure = study_grid(
         [
@@ -59,14 +76,8 @@ def write_study(study: Study) -> Path:
             )
             for cells in ([*group] for _, group in groupby(study.runs, key=lambda run: run.config.target))
         ]
-    ).png(LIGHT)
-    for folder in filter(None, (study.folder, study.config.results)):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.md").write_text(_markdown(study, rows))
-        (folder / f"{name}.json").write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n")
-        (folder / f"{name}.png").write_bytes(figure)
-        Console().print(f"table and figure: {folder}/{name}.{{md,json,png}}", soft_wrap=True, markup=False)
-    return folder
+    )
+    return Described(_markdown(study, rows), rows, figure)
 
 
 def _row(run: FitRun) -> dict[str, Any]:
@@ -79,9 +90,7 @@ def _row(run: FitRun) -> dict[str, Any]:
     }
 
 
-def _markdown(study: Study, rows: list[dict[str, Any]]) -> str:
-    environment = study.runs[0].result["environment"]
-    hours = sum(row["seconds"] for row in rows) / 3600
+def _markdown(study: EnergiesStudy, rows: list[dict[str, Any]]) -> str:
     lines = [
         f"# {study.config.study}",
         "",
@@ -89,14 +98,8 @@ def _markdown(study: Study, rows: list[dict[str, Any]]) -> str:
         "error; `log Z error`: the importance-sampling estimate less the value by quadrature, with its standard error;",
         "`restarts`: median and worst KL of all restarts.",
         "",
-        f"    {study.config.command()}",
-        "",
-        f"{environment['device']} ({environment['processor']}), JAX {environment['jax']}, "
-        f"pushforward {environment['pushforward']}; {hours:.1f} hours of training in all.",
-        "",
-        f"| {' | '.join(COLUMNS)} |",
-        f"|{'---|' * 3}{'---:|' * (len(COLUMNS) - 3)}",
-        *(f"| {' | '.join(_cells(row))} |" for row in rows),
+        *provenance(study.config.command(), [run.result for run in study.runs]),
+        *markdown_table(COLUMNS, 3, [_cells(row) for row in rows]),
     ]
     return "\n".join(lines) + "\n"
 

@@ -1,5 +1,6 @@
 """What the command line prints."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from pushforward import data, flows, targets
 from pushforward.experiments.presets import SUMMARIES
-from pushforward.experiments.runs import FitRun, TrainRun
+from pushforward.experiments.runs import DlgmRun, FitRun, TrainRun
 from pushforward.experiments.studies import STUDIES
 
 
@@ -45,26 +46,54 @@ def _k_hat(result: dict[str, Any]) -> str:
 def print_train(run: TrainRun, report: Path) -> None:
     """The numbers of a flow trained on data, what is wrong with them, and where the report is."""
     console, result = Console(), run.result
-    table = Table(title=escape(result["command"]), title_justify="left")
-    table.add_column("")
-    table.add_column("", justify="right")
-    table.add_column("± s.e.", justify="right")
-    table.add_column("")
-    for label, name, unit in (
+    measures = (
         ("test log-likelihood", "test_log_likelihood", "nats"),
         ("test, per dimension", "test_bits_per_dimension", "bits"),
         ("true log-likelihood", "true_log_likelihood", "nats"),
         ("KL(p ‖ q)", "kl_to_truth", "nats"),
         ("validation log-likelihood", "validation_log_likelihood", "nats"),
         ("training log-likelihood", "train_log_likelihood", "nats"),
-    ):
+    )
+    console.print(_measures(result, measures))
+    console.print(f"best step {result['best_step']:,} of {result['steps']:,}")
+    _print_end(console, "validation log-likelihood", sorted(_finite(result["restarts"]), reverse=True), result, report)
+
+
+def print_dlgm(run: DlgmRun, report: Path) -> None:
+    """The numbers of a deep latent Gaussian model, what is wrong with them, and where the report is."""
+    console, result = Console(), run.result
+    measures = (
+        ("free energy", "free_energy", "nats"),
+        ("reconstruction", "reconstruction", "nats"),
+        ("KL(q(z|x) ‖ p(z))", "divergence_from_prior", "nats"),
+        ("-log p(x), importance sampling", "nll_iwae", "nats"),
+        ("-log p(x), AIS", "nll_ais", "nats"),
+        ("gap of BDMC", "bdmc_gap", "nats"),
+        ("KL(q(z|x) ‖ p(z|x))", "kl_posterior", "nats"),
+        ("validation free energy", "validation_free_energy", "nats"),
+    )
+    console.print(_measures(result, measures))
+    for name, details in result.get("evaluations", {}).items():
+        of_test = "simulated" if name == "bdmc" else f"of {result['test_images']:,} in the test set"
+        console.print(f"{name}: {details['points']:,} {of_test}, {details['seconds']:.1f} s")
+    active = f"{result['active_units']:,} of {result['latents']:,} latents active"
+    console.print(f"{active} · best step {result['best_step']:,} of {result['steps']:,}")
+    _print_end(console, "validation free energy", [], result, report)
+
+
+def _measures(result: dict[str, Any], measures: Sequence[tuple[str, str, str]]) -> Table:
+    """Those of the measures that the result has: what each is called, its name in the result, and its unit."""
+    table = Table(title=escape(result["command"]), title_justify="left")
+    table.add_column("")
+    table.add_column("", justify="right")
+    table.add_column("± s.e.", justify="right")
+    table.add_column("")
+    for label, name, unit in measures:
         if name in result:
             value, error = result[name], result.get(f"{name}_std_error")
             text = "not finite" if value is None else f"{value:.4f}"
             table.add_row(label, text, "" if error is None else f"{error:.4f}", unit)
-    console.print(table)
-    console.print(f"best step {result['best_step']:,} of {result['steps']:,}")
-    _print_end(console, "validation log-likelihood", sorted(_finite(result["restarts"]), reverse=True), result, report)
+    return table
 
 
 def _finite(values: list[float | None]) -> list[float]:

@@ -12,7 +12,7 @@ from pushforward.training.fit import (
     member,
     restore_models,
 )
-from pushforward.training.optimizer import adam
+from pushforward.training.optimizer import adam, rmsprop
 
 __all__ = [
     "CheckpointError",
@@ -27,4 +27,5 @@ __all__ = [
     "fit",
     "member",
     "restore_models",
+    "rmsprop",
 ]

@@ -49,6 +49,12 @@ class State(NamedTuple):
     diverged_at: Int[Array, " members"]
     diverged_leaf: Int[Array, " members"]
     best: Best | None = None
+    average: PyTree = None
+
+    @property
+    def judged(self) -> PyTree:
+        """The parameters that are validated and returned: the averages where they are kept."""
+        return self.parameters if self.average is None else self.average
 
 
 class ModelArrays(NamedTuple):
@@ -172,6 +178,7 @@ def fit(
     record_every: int | None = None,
     validate: Validate | None = None,
     patience: int | None = None,
+    average_decay: float | None = None,
     checkpoints: Checkpoints | None = None,
     on_record: Callable[[Record], None] | None = None,
     on_progress: Callable[[int, Float[np.ndarray, " members"]], None] | None = None,
@@ -196,6 +203,8 @@ def fit(
         validate: the validation loss of a model, measured with each record; the parameters of the lowest one are kept,
             and returned in the end. A pytree, as `loss`.
         patience: steps without a lower validation loss in any member after which training stops; never unless given.
+        average_decay: of an exponential moving average of the parameters, which is validated and returned in their
+            place; none is kept unless given. It is `(1 + step) / (10 + step)` while that is less.
         checkpoints: where to save and to resume from; nothing is saved unless given.
         on_record: called with each record.
         on_progress: called after each chunk with the steps done and the mean loss since the last record.
@@ -210,10 +219,13 @@ def fit(
     names = [*(jax.tree_util.keystr(path) for path, _ in leaves), "loss"]
     mesh = _mesh(members)
     sharding = _split_over(mesh)
-    run = _compiled_loop(static, loss, optimizer, jax.device_put(jax.random.split(key, members), sharding), mesh)
+    keys = jax.device_put(jax.random.split(key, members), sharding)
+    run = _compiled_loop(static, loss, optimizer, average_decay, keys, mesh)
     never = jnp.full(members, NEVER, int)
     best = None if validate is None else Best(parameters, jnp.full(members, jnp.inf), jnp.zeros(members, int))
-    state = State(parameters, fixed, jax.vmap(optimizer.init)(parameters), jnp.zeros(members), never, never, best)
+    optimizer_state = jax.vmap(optimizer.init)(parameters)
+    average = None if average_decay is None else parameters
+    state = State(parameters, fixed, optimizer_state, jnp.zeros(members), never, never, best, average)
     judge = None if validate is None else _compiled_validation(static, validate, mesh)
     # The loop gives its buffers away, so they must not be the caller's.
     state = jax.device_put(state, sharding, may_alias=False)
@@ -259,7 +271,7 @@ def fit(
 
     # The members leave the devices they were trained on.
     state = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), state)
-    parameters = state.parameters if state.best is None else state.best.parameters
+    parameters = state.judged if state.best is None else state.best.parameters
     return Fit(
         eqx.combine(parameters, state.fixed, static),
         records,
@@ -288,7 +300,12 @@ def _whole_on(mesh: Mesh) -> NamedSharding:
 
 
 def _compiled_loop(
-    static: PyTree, loss: Loss, optimizer: optax.GradientTransformation, keys: Key[Array, " members"], mesh: Mesh
+    static: PyTree,
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    average_decay: float | None,
+    keys: Key[Array, " members"],
+    mesh: Mesh,
 ) -> Callable[[State, int, int], State]:
     """`(state, step, length) -> state` after `length` more updates; one compilation serves every `length`."""
     loss_arrays, loss_static = eqx.partition(loss, eqx.is_array)
@@ -298,17 +315,22 @@ def _compiled_loop(
             return loss(eqx.combine(parameters, state.fixed, static), jax.random.fold_in(key, step), step)
 
         loss_value, gradients = jax.value_and_grad(value)(state.parameters)
-        updates, optimizer_state = optimizer.update(gradients, state.optimizer, state.parameters)
-        parameters = optax.apply_updates(state.parameters, updates)
-
         finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in [*jax.tree.leaves(gradients), loss_value]])
         alive = state.diverged_at == NEVER
         good = alive & jnp.all(finite)
         diverges = alive & ~good
-        parameters, optimizer_state = jax.tree.map(
-            lambda new, old: jnp.where(good, new, old),
-            (parameters, optimizer_state),
-            (state.parameters, state.optimizer),
+
+        def apply(parameters: PyTree, optimizer_state: PyTree, average: PyTree) -> tuple[PyTree, PyTree, PyTree]:
+            updates, optimizer_state = optimizer.update(gradients, optimizer_state, parameters)
+            parameters = optax.apply_updates(parameters, updates)
+            if average_decay is not None:
+                decay = jnp.minimum(average_decay, (1 + step) / (10 + step))
+                average = optax.incremental_update(parameters, average, 1 - decay)
+            return parameters, optimizer_state, average
+
+        # Not `where`: of a large model it would read and write every array once more.
+        parameters, optimizer_state, average = lax.cond(
+            good, apply, lambda *unchanged: unchanged, state.parameters, state.optimizer, state.average
         )
         return State(
             parameters,
@@ -318,6 +340,7 @@ def _compiled_loop(
             jnp.where(diverges, step, state.diverged_at),
             jnp.where(diverges, jnp.argmin(finite), state.diverged_leaf),
             state.best,
+            average,
         )
 
     def run(
@@ -355,7 +378,7 @@ def _compiled_validation(
             new = Best(parameters, loss, step)
             return jax.tree.map(lambda new, old: jnp.where(better, new, old), new, best), loss
 
-        best, losses = over_members(each)(state.parameters, state.fixed, state.best)
+        best, losses = over_members(each)(state.judged, state.fixed, state.best)
         return state._replace(best=best), losses
 
     compiled = jax.jit(check, out_shardings=_split_over(mesh))

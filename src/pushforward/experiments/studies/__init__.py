@@ -1,17 +1,25 @@
 """Studies: what reproduces a figure or a table of a paper."""
 
 from collections.abc import Callable
+from typing import Any
 
 from pushforward.errors import UserError, nearest
-from pushforward.experiments.config import StudyConfig
-from pushforward.experiments.studies.rezende_mohamed_figure_3 import Study, run_energies
+from pushforward.experiments.studies.base import Study
+from pushforward.experiments.studies.dlgm import run_amortised_or_static, run_figure_4, run_table_3
+from pushforward.experiments.studies.rezende_mohamed_figure_3 import run_energies
+from pushforward.experiments.study_config import StudyConfig
 
 __all__ = ["STUDIES", "Study", "run_study"]
 
-STUDIES: dict[str, Callable[[StudyConfig], Study]] = {"rezende-mohamed-figure-3": run_energies}
+STUDIES: dict[str, Callable[[Any], Study[Any, Any]]] = {
+    "rezende-mohamed-figure-3": run_energies,
+    "rezende-mohamed-figure-4": run_figure_4,
+    "rezende-mohamed-table-3": run_table_3,
+    "amortised-or-static": run_amortised_or_static,
+}
 
 
-def run_study(config: StudyConfig) -> Study:
+def run_study(config: StudyConfig) -> Study[Any, Any]:
     """Run every cell of a study that is not finished yet.
 
     Raises:
@@ -19,4 +27,5 @@ def run_study(config: StudyConfig) -> Study:
     """
     if config.study not in STUDIES:
         raise UserError(f"unknown study {config.study!r}{nearest(config.study, STUDIES)}")
+    config.check()
     return STUDIES[config.study](config)

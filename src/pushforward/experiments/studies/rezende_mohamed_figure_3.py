@@ -1,33 +1,18 @@
 """Rezende & Mohamed, 2015, "Variational Inference with Normalizing Flows", Figure 3, with numbers."""
 
-from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
-from pushforward.errors import UserError
-from pushforward.experiments.config import FitConfig, StudyConfig
+from pushforward.experiments.config import FitConfig
 from pushforward.experiments.fit import run_fit
-from pushforward.experiments.runs import FitRun, open_run, start_run
+from pushforward.experiments.runs import FitRun
+from pushforward.experiments.studies.base import Study, finished_run
+from pushforward.experiments.study_config import EnergiesConfig
+
+EnergiesStudy = Study[EnergiesConfig, FitRun]
 
 
-@dataclass(frozen=True)
-class Study:
-    """A finished study.
-
-    Attributes:
-        config: its settings.
-        folder: where it is.
-        runs: its cells, target by target, family by family, from short to long.
-    """
-
-    config: StudyConfig
-    folder: Path
-    runs: list[FitRun]
-
-
-def run_energies(config: StudyConfig) -> Study:
+def run_energies(config: EnergiesConfig) -> EnergiesStudy:
     """U1 ... U4 fitted by planar, radial and NICE flows of several lengths (Rezende & Mohamed, 2015, Figure 3)."""
-    folder = config.out or Path("runs") / config.study
     cells = [
         FitConfig(
             target=target,
@@ -40,14 +25,6 @@ def run_energies(config: StudyConfig) -> Study:
         )
         for target, flow, length in product(config.targets, config.flows, sorted(config.lengths))
     ]
-    return Study(config, folder, [_finished_run(cell, folder / "cells") for cell in cells])
-
-
-def _finished_run(config: FitConfig, parent: Path) -> FitRun:
-    folder = parent / f"{config.target}-{config.flow}-{config.length}"
-    run = open_run(folder) if folder.is_dir() else start_run(config, folder, force=False)
-    if not isinstance(run, FitRun) or run.config != config:
-        raise UserError(f"{folder} holds another run; choose another --out")
-    if not run.finished:
-        run_fit(run)
-    return run
+    names = [f"{cell.target}-{cell.flow}-{cell.length}" for cell in cells]
+    folder = config.folder / "cells"
+    return Study(config, [finished_run(cell, folder / name, run_fit) for cell, name in zip(cells, names)])

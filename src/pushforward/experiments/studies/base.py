@@ -1,0 +1,41 @@
+"""What a study is: runs in folders, so that an interrupted one goes on where it was."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pushforward.errors import UserError
+from pushforward.experiments.config import RunConfig
+from pushforward.experiments.runs import open_run, start_run
+from pushforward.experiments.study_config import StudyConfig
+
+C = TypeVar("C", bound=StudyConfig)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Study(Generic[C, R]):
+    """A finished study.
+
+    Attributes:
+        config: its settings.
+        runs: its cells, in the order of its table.
+    """
+
+    config: C
+    runs: list[R]
+
+
+def finished_run(config: RunConfig, folder: Path, train: Callable[[Any], Any]) -> Any:
+    """The run of a cell in `folder`, trained by `train` unless it is there and finished.
+
+    Raises:
+        UserError: the folder holds a run with other settings.
+    """
+    run = open_run(folder) if folder.is_dir() else start_run(config, folder, force=False)
+    if run.config != config:
+        raise UserError(f"{folder} holds another run; choose another --out")
+    if not run.finished:
+        train(run)
+    return run

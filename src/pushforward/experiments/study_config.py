@@ -1,0 +1,119 @@
+"""The settings of every study. Light to import: `--help` needs nothing else."""
+
+import shlex
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from pushforward.errors import UserError
+from pushforward.experiments.config import changed_flags, check_least, flag
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A study: a table and a figure made of many runs."""
+
+    study: tyro.conf.Positional[str] = ""
+    """a name that `pushforward list` shows"""
+
+    out: Path | None = None
+    """folder of the study; runs/STUDY unless given"""
+
+    results: Path | None = None
+    """another folder for its table and figure"""
+
+    seed: int = 0
+    """of every random number"""
+
+    @property
+    def folder(self) -> Path:
+        """Where its runs are."""
+        return self.out or Path("runs") / self.study
+
+    def check(self) -> None:
+        """Refuse settings that cannot work.
+
+        Raises:
+            UserError: one of them is out of its range.
+        """
+        check_least("seed", self.seed, 0)
+        for f in fields(self):
+            if isinstance(value := getattr(self, f.name), tuple) and not value:
+                raise UserError(f"{flag(f.name)} must not be empty")
+
+    def command(self) -> str:
+        """The command that this configuration comes from, with every setting that is not the default."""
+        default = STUDY_CONFIGS.get(self.study, StudyConfig())
+        words = changed_flags(self, default, {"study", "out", "results"})
+        return shlex.join(["pushforward", "reproduce", self.study, *words])
+
+
+@dataclass(frozen=True)
+class EnergiesConfig(StudyConfig):
+    """Flows fitted to energies."""
+
+    targets: tuple[str, ...] = ("u1", "u2", "u3", "u4")
+    """rows of the figure"""
+
+    flows: tuple[str, ...] = ("planar", "radial", "nice")
+    """families beside each other"""
+
+    lengths: tuple[int, ...] = (2, 8, 32)
+    """layers, K"""
+
+    restarts: int = 8
+    """independent starts of each cell; the best is kept"""
+
+    steps: int = 20_000
+    """updates of each cell"""
+
+
+@dataclass(frozen=True)
+class DlgmStudyConfig(StudyConfig):
+    """Deep latent Gaussian models, whose posteriors are flows of several lengths."""
+
+    budget: Literal["smoke", "paper"] = "smoke"
+    """how much of everything that is not given: a look in minutes, or the real thing in hours"""
+
+    lengths: tuple[int, ...] | None = None
+    """layers, K; those of the paper unless given, two of them for a smoke test"""
+
+    series: tuple[str, ...] | None = None
+    """lines of the figure; all unless given"""
+
+    seeds: int | None = None
+    """runs of each cell"""
+
+    steps: int | None = None
+    """updates of each run at most"""
+
+    images: int | None = None
+    """test images for importance sampling"""
+
+    draws: int | None = None
+    """latent vectors for each of them"""
+
+    annealed_images: int | None = None
+    """test images for annealed importance sampling; 0 for none"""
+
+    chains: int | None = None
+    """for each of them"""
+
+    temperatures: int | None = None
+    """of each chain"""
+
+    def check(self) -> None:
+        super().check()
+        least = {"seeds": 1, "steps": 1, "images": 1, "draws": 1, "annealed_images": 0, "chains": 1, "temperatures": 2}
+        for name, bound in least.items():
+            check_least(name, getattr(self, name), bound)
+
+
+STUDY_CONFIGS: dict[str, StudyConfig] = {
+    "rezende-mohamed-figure-3": EnergiesConfig("rezende-mohamed-figure-3"),
+    "rezende-mohamed-figure-4": DlgmStudyConfig("rezende-mohamed-figure-4"),
+    "rezende-mohamed-table-3": DlgmStudyConfig("rezende-mohamed-table-3"),
+    "amortised-or-static": DlgmStudyConfig("amortised-or-static"),
+}

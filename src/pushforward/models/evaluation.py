@@ -1,0 +1,307 @@
+"""How good a deep latent Gaussian model and its posterior are: bounds of `log p(x)`, point by point.
+
+Each function evaluates a batch of observations at a time, so that memory depends on the size of the batch only.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from pushforward.bijections import DiagonalAffine
+from pushforward.distributions import Normal, Pushforward
+from pushforward.evaluation.ais import LogDensity, ais, reverse_ais, tune_step_sizes
+from pushforward.models.dlgm import DLGM
+from pushforward.models.objectives import draw
+
+Start = Literal["prior", "posterior"]
+OnProgress = Callable[[int], None]
+
+EVALUATIONS_AT_ONCE = 2048
+
+
+class PosteriorStatistics(NamedTuple):
+    """What draws of the posterior say of each observation, in nats; each an array `(n,)` but the last.
+
+    Attributes:
+        free_energy: `E_q[log q(z | x) - log p(x, z)]`.
+        reconstruction: `E_q[-log p(x | z)]`.
+        divergence_from_prior: `KL(q(z | x) || p(z))`, the rest of the free energy.
+        posterior_mean: `E_q[z]`, `(n, latents)`.
+    """
+
+    free_energy: Any
+    reconstruction: Any
+    divergence_from_prior: Any
+    posterior_mean: Any
+
+
+class ImportanceBound(NamedTuple):
+    """Importance sampling from the posterior of each observation, arrays `(n,)`.
+
+    Attributes:
+        log_likelihood: log of the mean of S weights, in nats: a lower bound of `log p(x)` on average (Burda et al.,
+            2016, "Importance weighted autoencoders").
+        ess: effective sample size, `(sum w)^2 / sum w^2`.
+    """
+
+    log_likelihood: Any
+    ess: Any
+
+
+class AnnealedBound(NamedTuple):
+    """Annealed importance sampling for each observation, arrays `(n,)`.
+
+    Attributes:
+        log_likelihood: log of the mean weight of the chains, in nats: a lower bound of `log p(x)` on average.
+        std_error: of it, over the chains.
+        acceptance: mean over chains and temperatures.
+    """
+
+    log_likelihood: Any
+    std_error: Any
+    acceptance: Any
+
+
+class Sandwich(NamedTuple):
+    """Both bounds of `log p(x)` for observations that the model simulated itself, in nats, arrays `(n,)`.
+
+    Attributes:
+        lower: by annealed importance sampling.
+        upper: by its reverse, from the latent vector that the observation was simulated from.
+    """
+
+    lower: Any
+    upper: Any
+
+
+class Annealing(eqx.Module):
+    """How annealed importance sampling is done.
+
+    Attributes:
+        betas: inverse temperatures, from 0 to 1.
+        chains: for each observation.
+        leapfrog_steps: of a Hamiltonian trajectory.
+        start: where the path begins: the prior, or the posterior of the observation.
+        pilot_chains: of each observation, which tune the step sizes and are thrown away.
+    """
+
+    betas: Float[Array, " betas"]
+    chains: int = eqx.field(static=True, default=16)
+    leapfrog_steps: int = eqx.field(static=True, default=10)
+    start: Start = eqx.field(static=True, default="posterior")
+    pilot_chains: int = eqx.field(static=True, default=4)
+
+    @property
+    def evaluations(self) -> int:
+        """Likelihoods evaluated with their gradients for one observation, the pilot run included."""
+        transitions = self.leapfrog_steps * (len(self.betas) - 2)
+        return (self.chains + self.pilot_chains) * (1 + transitions)
+
+
+def in_batches(
+    function: Callable[..., Any],
+    model: DLGM,
+    inputs: tuple[Array, ...],
+    size: int,
+    on_progress: OnProgress | None = None,
+) -> Any:
+    """`function(model, *inputs)` of one observation, for all of them, `size` at a time; the results in NumPy.
+
+    Args:
+        function: pure.
+        model: passed on whole.
+        inputs: arrays with a leading axis of the observations.
+        size: bounds the memory.
+        on_progress: called after each batch with the observations done.
+    """
+    n = len(inputs[0])
+    size = min(size, n)
+    whole = eqx.filter_jit(lambda model, batch: jax.vmap(lambda inputs: function(model, *inputs))(batch))
+    parts = []
+    for start in range(0, n, size):
+        # The last batch is filled up with observations of the one before: one compilation serves all.
+        first = min(start, n - size)
+        result = jax.device_get(whole(model, tuple(array[first : first + size] for array in inputs)))
+        parts.append(jax.tree.map(lambda leaf, skip=start - first: leaf[skip:], result))
+        if on_progress is not None:
+            on_progress(min(start + size, n))
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def posterior_statistics(
+    model: DLGM, x: Float[Array, "n D"], key: PRNGKeyArray, *, draws: int = 100, memory: int = 2**30
+) -> PosteriorStatistics:
+    """The free energy and its parts for every observation.
+
+    Args:
+        model: the model.
+        x: observations.
+        key: for the draws.
+        draws: of each posterior.
+        memory: bytes to stay below.
+    """
+
+    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> PosteriorStatistics:
+        posterior = model.posterior(x)
+        z, log_posterior = posterior.sample_and_log_prob(key, (draws,))
+        reconstruction = -jnp.mean(jax.vmap(lambda z: model.decoder(z).log_prob(x))(z))
+        divergence = jnp.mean(log_posterior - model.prior.log_prob(z))
+        return PosteriorStatistics(reconstruction + divergence, reconstruction, divergence, jnp.mean(z, axis=0))
+
+    size = max(1, evaluations_at_once(model, x[0], memory) // draws)
+    statistics: PosteriorStatistics = in_batches(one, model, (x, jax.random.split(key, len(x))), size)
+    return statistics
+
+
+def importance_bound(
+    model: DLGM,
+    x: Float[Array, "n D"],
+    key: PRNGKeyArray,
+    *,
+    draws: int = 500,
+    memory: int = 2**30,
+    on_progress: OnProgress | None = None,
+) -> ImportanceBound:
+    """The importance-weighted bound of every observation with S = `draws`; memory does not grow with S.
+
+    Arguments as for `posterior_statistics`, and `on_progress` as for `in_batches`.
+    """
+    at_once = evaluations_at_once(model, x[0], memory)
+    part = max(divisor for divisor in range(1, at_once + 1) if draws % divisor == 0)
+
+    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> ImportanceBound:
+        def step(sums: tuple[Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array], None]:
+            log_weights = draw(model, x, key, part).log_weights
+            logs = jax.nn.logsumexp(log_weights), jax.nn.logsumexp(2 * log_weights)
+            return (jnp.logaddexp(sums[0], logs[0]), jnp.logaddexp(sums[1], logs[1])), None
+
+        nothing = jnp.full((), -jnp.inf, x.dtype)
+        (log_sum, log_sum_of_squares), _ = lax.scan(step, (nothing, nothing), jax.random.split(key, draws // part))
+        return ImportanceBound(log_sum - math.log(draws), jnp.exp(2 * log_sum - log_sum_of_squares))
+
+    size = max(1, at_once // part)
+    bound: ImportanceBound = in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress)
+    return bound
+
+
+def annealed_bound(
+    model: DLGM,
+    x: Float[Array, "n D"],
+    key: PRNGKeyArray,
+    annealing: Annealing,
+    *,
+    memory: int = 2**30,
+    on_progress: OnProgress | None = None,
+) -> AnnealedBound:
+    """`log p(x)` of every observation by annealed importance sampling.
+
+    Arguments as for `importance_bound`; `annealing` says how.
+    """
+
+    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> AnnealedBound:
+        log_density, start = _path(model, x, annealing)
+        key_pilot, key_chains = jax.random.split(key)
+        steps = _step_sizes(log_density, start, annealing, key_pilot)
+        result = ais(
+            log_density,
+            start,
+            annealing.betas,
+            steps,
+            key_chains,
+            chains=annealing.chains,
+            leapfrog_steps=annealing.leapfrog_steps,
+        )
+        return AnnealedBound(result.log_z, result.log_z_std_error, jnp.mean(result.acceptance))
+
+    size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
+    bound: AnnealedBound = in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress)
+    return bound
+
+
+def bidirectional_bounds(
+    model: DLGM,
+    key: PRNGKeyArray,
+    annealing: Annealing,
+    *,
+    points: int,
+    memory: int = 2**30,
+    on_progress: OnProgress | None = None,
+) -> Sandwich:
+    """Both bounds of `log p(x)` for observations drawn from the model, whose latent vectors are exact posterior draws.
+
+    Their gap bounds what annealed importance sampling leaves out, on such observations (Grosse et al., 2015; Wu et al.,
+    2017).
+
+    Args:
+        model: the model.
+        key: for the observations and the chains.
+        annealing: how the chains run, forwards and in reverse.
+        points: observations to simulate.
+        memory: bytes to stay below.
+        on_progress: as for `in_batches`.
+    """
+    key_data, key_chains = jax.random.split(key)
+    x, z = eqx.filter_jit(lambda model, keys: jax.vmap(model.sample)(keys))(model, jax.random.split(key_data, points))
+
+    def one(model: DLGM, x: Array, z: Array, key: PRNGKeyArray) -> Sandwich:
+        log_density, start = _path(model, x, annealing)
+        key_pilot, key_forward, key_reverse = jax.random.split(key, 3)
+        steps = _step_sizes(log_density, start, annealing, key_pilot)
+        options = {"chains": annealing.chains, "leapfrog_steps": annealing.leapfrog_steps}
+        forward = ais(log_density, start, annealing.betas, steps, key_forward, **options)
+        reverse = reverse_ais(log_density, start, z, annealing.betas, steps, key_reverse, **options)
+        return Sandwich(forward.log_z, reverse.log_z)
+
+    size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
+    sandwich: Sandwich = in_batches(one, model, (x, z, jax.random.split(key_chains, points)), size, on_progress)
+    return sandwich
+
+
+def _path(model: DLGM, x: Float[Array, " D"], annealing: Annealing) -> tuple[LogDensity, Pushforward]:
+    prior = Pushforward(Normal.standard(model.latents), DiagonalAffine.identity(model.latents))
+    start = prior if annealing.start == "prior" else model.posterior(x)
+    return lambda z: model.log_joint(x, z), start
+
+
+def _step_sizes(
+    log_density: LogDensity, start: Pushforward, annealing: Annealing, key: PRNGKeyArray
+) -> Float[Array, " betas-2"]:
+    return tune_step_sizes(
+        log_density,
+        start,
+        annealing.betas,
+        key,
+        chains=annealing.pilot_chains,
+        leapfrog_steps=annealing.leapfrog_steps,
+    )
+
+
+def evaluations_at_once(model: DLGM, x: Float[Array, " D"], memory: int) -> int:
+    """How many likelihoods with their gradients can be evaluated at once within `memory` bytes; 2,048 at most.
+
+    Measured on the compiled program of a few of them.
+    """
+    few = 8
+    arrays, static = eqx.partition(model, eqx.is_array)
+
+    def gradients(arrays: DLGM, z: Array) -> Array:
+        model: DLGM = eqx.combine(arrays, static)
+        posterior = model.posterior(x)
+
+        def log_weight(noise: Array) -> Array:
+            z, log_det = posterior.bijection.forward_and_log_det(noise)
+            return model.log_joint(x, z) + log_det
+
+        each: Array = jax.vmap(jax.grad(log_weight))(z)
+        return each
+
+    compiled = jax.jit(gradients).lower(arrays, jnp.zeros((few, model.latents), x.dtype)).compile()
+    analysis: Any = compiled.memory_analysis()
+    return int(np.clip(memory * few // max(1, analysis.temp_size_in_bytes), 1, EVALUATIONS_AT_ONCE))
