@@ -116,8 +116,8 @@ def build_app(defaults: Defaults) -> tyro.extras.SubcommandApp:
         if not isinstance(run, DlgmRun):
             raise UserError(f"{config.run} is not a run of a deep latent Gaussian model; its result has its likelihood")
         run_evaluation(run, config)
-        run = open_run(config.run)
-        print_dlgm(run, write_report(run))
+        evaluated = DlgmRun(run.folder, run.config)
+        print_dlgm(evaluated, write_report(evaluated))
 
     @app.command
     def reproduce(config: tyro.conf.OmitArgPrefixes[StudyKind] = defaults.study) -> None:

@@ -1,4 +1,4 @@
-"""The contract of `Distribution`, to which every entry of `constructors.py` is held; discrete ones: test_discrete.py."""
+"""The contract of `Distribution`, to which every entry of `constructors.py` is held; for discrete ones: test_discrete."""
 
 import inspect
 

@@ -60,8 +60,9 @@ def test_posterior_starts_as_the_flow_of_a_standard_normal(name, covariance):
     model, key = build(name, covariance=covariance), jax.random.key(1)
     recipe, noise = FLOWS[name][0], Normal.standard(LATENTS)
     expected = noise if recipe is None else Pushforward(noise, make_flow(recipe))
-    sample = eqx.filter_jit(lambda model, expected: (model.posterior(x_of()).sample(key, (4,)), expected.sample(key, (4,))))
-    np.testing.assert_allclose(*sample(model, expected), rtol=1e-4, atol=1e-5)
+    actual = eqx.filter_jit(lambda model: model.posterior(x_of()).sample(key, (4,)))(model)
+    wanted = eqx.filter_jit(lambda expected: expected.sample(key, (4,)))(expected)
+    np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("amortized", ["parameters", "none"])
@@ -163,7 +164,8 @@ def test_one_observation_and_many():
 def dense(layer, x, pieces=1, activation=None):
     """A dense layer by NumPy."""
     rows = len(layer.bias) // pieces
-    values = [layer.weight[i * rows : (i + 1) * rows] @ x + layer.bias[i * rows : (i + 1) * rows] for i in range(pieces)]
+    parts = [slice(i * rows, (i + 1) * rows) for i in range(pieces)]
+    values = [layer.weight[part] @ x + layer.bias[part] for part in parts]
     y = np.max(np.asarray(values), axis=0)
     return y if activation is None else activation(y)
 

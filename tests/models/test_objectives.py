@@ -1,5 +1,7 @@
 """Bounds and their gradients, on a linear-Gaussian model whose `p(x)` and `p(z | x)` are known, and on real digits."""
 
+from itertools import pairwise
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -59,9 +61,7 @@ def test_weights_of_the_exact_posterior_are_the_evidence(gradient, x64):
         draws = draw(model, jnp.asarray(x), jax.random.key(1), 20, gradient)
         np.testing.assert_allclose(draws.log_weights, log_evidence(x), rtol=1e-10)
         assert np.ptp(draws.log_likelihood) > 0.1
-        np.testing.assert_array_equal(
-            draws.log_weights, draws.log_likelihood + draws.log_prior - draws.log_posterior
-        )
+        np.testing.assert_array_equal(draws.log_weights, draws.log_likelihood + draws.log_prior - draws.log_posterior)
 
 
 @pytest.mark.parametrize("objective", PATHS)
@@ -97,7 +97,7 @@ def test_importance_weighted_bound_rises_with_the_draws_towards_the_evidence(x64
         bounds.append(-np.asarray(jax.jit(jax.vmap(lambda key, loss=loss: loss(model, key, STEP)))(keys)))
     means = [*(each.mean() for each in bounds), float(log_evidence(X[0]))]
     errors = [*(each.std() / np.sqrt(2000) for each in bounds), 0]
-    for (low, high), error in zip(zip(means, means[1:]), np.hypot(errors[:-1], errors[1:])):
+    for (low, high), error in zip(pairwise(means), np.hypot(errors[:-1], errors[1:])):
         assert high - low > 5 * error
 
 
@@ -206,7 +206,9 @@ def test_importance_weighted_bound_is_the_formula(gradient, x64):
 def test_a_divergence_below_the_free_bits_exerts_no_force(annealed, x64):
     model, key = linear_gaussian.model(shift=0.3), jax.random.key(7)
     free, enough, none = (
-        eqx.filter_jit(eqx.filter_grad(lambda model, bits=bits: bound(2, annealed=annealed, free_bits=bits)(model, key, STEP)))
+        eqx.filter_jit(
+            eqx.filter_grad(lambda model, bits=bits: bound(2, annealed=annealed, free_bits=bits)(model, key, STEP))
+        )
         for bits in (1e3, 1e-3, 0.0)
     )
     for (name, actual), (_, expected) in zip(floating_leaves(enough(model)), floating_leaves(none(model))):

@@ -15,7 +15,7 @@ from PIL import Image
 from pushforward import flows, targets
 from pushforward.distributions import Pushforward
 from pushforward.objectives import free_energy
-from pushforward.reports import write_report
+from pushforward.reports.fit import write_report
 from pushforward.targets import Target
 from pushforward.training import adam, ensemble, fit, member
 

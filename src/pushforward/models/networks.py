@@ -73,7 +73,7 @@ def convolutional_decoder(
     key_dense, key_last, *keys = jax.random.split(key, 2 + len(channels))
     small = height, width, channels[-1]
     outs = [*reversed(channels[:-1]), channels[0]]
-    layers: list[eqx.Module] = []
+    layers: list[GatedConvolution | DepthToSpace] = []
     for k, (m, n) in zip(keys, pairwise([channels[-1], *outs])):
         layers += [GatedConvolution.init(k, m, 4 * n), DepthToSpace()]
     return Sequential(

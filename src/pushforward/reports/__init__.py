@@ -16,12 +16,14 @@ def write_report(run: Any) -> Path:
     Raises:
         UserError: the run is not finished, or its data have changed.
     """
-    from pushforward.reports import dlgm, fit, train
+    from pushforward.reports.dlgm import write_report as write_dlgm
+    from pushforward.reports.fit import write_report as write_fit
+    from pushforward.reports.train import write_report as write_train
 
     kinds: dict[type[Any], Callable[[Any], Path]] = {
-        FitRun: fit.write_report,
-        TrainRun: train.write_report,
-        DlgmRun: dlgm.write_report,
+        FitRun: write_fit,
+        TrainRun: write_train,
+        DlgmRun: write_dlgm,
     }
     return kinds[type(run)](run)
 
