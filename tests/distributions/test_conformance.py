@@ -1,4 +1,4 @@
-"""The contract of `Distribution`, to which every entry of `constructors.py` is held; for discrete ones: test_discrete."""
+"""The contract of `Distribution`, to which every entry of `constructors.py` is held."""
 
 import inspect
 
