@@ -309,3 +309,22 @@ def test_one_member_of_an_ensemble_is_trained_as_one_alone():
     """A single member is not vectorised; its numbers are those of a member of two, up to rounding."""
     one, two = (validated(members=members, steps=50).model["x"][0] for members in (1, 2))
     np.testing.assert_allclose(one, two, rtol=1e-6)
+
+
+def test_the_average_of_the_parameters_follows_its_recursion():
+    """With a constant learning rate the first steps of a long run are a short run: they give the whole path."""
+    decay, steps = 0.5, 12
+    make_model, loss = noisy_bowl()
+    models, key, optimizer = ensemble(make_model, jax.random.key(1), 2), jax.random.key(0), optax.sgd(0.05)
+
+    def trained(steps, **options):
+        return fit(models, loss, key=key, steps=steps, optimizer=optimizer, record_every=steps, **options)
+
+    average = np.asarray(models["x"], np.float64)
+    for step in range(steps):
+        now = min(decay, (1 + step) / (10 + step))
+        average = now * average + (1 - now) * np.asarray(trained(step + 1).model["x"])
+    fitted = trained(steps, average_decay=decay, validate=lambda model: jnp.sum(model["x"]))
+    np.testing.assert_allclose(fitted.model["x"], average, rtol=1e-5)
+    np.testing.assert_allclose(fitted.records[-1].validation, average.sum(axis=-1), rtol=1e-5)
+    assert np.all(np.abs(fitted.model["x"] - trained(steps).model["x"]) > 0)
