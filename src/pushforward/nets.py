@@ -40,8 +40,8 @@ class MLP(eqx.Module):
         """A network of `depth` hidden layers of `width` units, with LeCun's initialisation."""
         sizes = [in_size, *[width] * depth, out_size]
         initialise = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
-        weights = [initialise(k, (m, n)) for k, n, m in zip(jax.random.split(key, depth + 1), sizes, sizes[1:])]
-        weights[-1] = jnp.zeros_like(weights[-1])
+        hidden = zip(jax.random.split(key, depth + 1)[:-1], sizes, sizes[1:])
+        weights = [*(initialise(k, (m, n)) for k, n, m in hidden), jnp.zeros((sizes[-1], sizes[-2]))]
         return MLP(tuple(weights), tuple(jnp.zeros(size) for size in sizes[1:]), activation)
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -70,8 +70,8 @@ def test_loss_of_the_exact_posterior_is_minus_the_evidence_of_its_rows(objective
     loss = bound(3, batch_size=2, objective=objective)
     keys = jax.random.split(jax.random.key(1), 500)
     losses = np.asarray(jax.jit(jax.vmap(lambda key: loss(linear_gaussian.model(), key, STEP)))(keys))
-    pairs = {round(-np.mean(log_evidence(X[[i, j]])), 6) for i in range(3) for j in range(i, 3)}
-    assert set(np.round(losses, 6)) == pairs
+    pairs = {round(-np.mean(log_evidence(X[[i, j]])), 4) for i in range(3) for j in range(i, 3)}
+    assert set(np.round(losses, 4)) == pairs
     assert abs(losses.mean() + log_evidence(X).mean()) < 5 * losses.std() / np.sqrt(500)
 
 

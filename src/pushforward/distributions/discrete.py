@@ -25,8 +25,8 @@ class Bernoulli(Distribution):
         return self.logits.shape
 
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
-        drawn = jax.random.bernoulli(key, jax.nn.sigmoid(self.logits), (*shape, *self.shape))
-        return drawn.astype(self.logits.dtype)
+        probabilities = jnp.broadcast_to(jax.nn.sigmoid(self.logits), (*shape, *self.shape))
+        return jax.random.bernoulli(key, probabilities).astype(self.logits.dtype)
 
     def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         # Masses are summed with their logits first: the softplus does not depend on x.

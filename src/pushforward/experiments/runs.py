@@ -194,8 +194,9 @@ class DataRun(Run):
         """The untrained ensemble for data of this shape."""
 
     def prepare(self) -> dict[str, Any]:
-        eqx.filter_eval_shape(lambda: self._template(self.dataset.shape, self.dataset.levels))
-        return _fingerprint(self.dataset)
+        dataset = self.dataset
+        eqx.filter_eval_shape(self._template, dataset.shape, dataset.levels)
+        return _fingerprint(dataset)
 
     @property
     def checkpoints(self) -> Checkpoints:

@@ -272,7 +272,7 @@ def _path(model: DLGM, x: Float[Array, " D"], annealing: Annealing) -> tuple[Log
 
 def _step_sizes(
     log_density: LogDensity, start: Pushforward, annealing: Annealing, key: PRNGKeyArray
-) -> Float[Array, " betas-2"]:
+) -> Float[Array, " intermediate"]:
     return tune_step_sizes(
         log_density,
         start,

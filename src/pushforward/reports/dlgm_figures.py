@@ -152,7 +152,7 @@ def posteriors(shown: Views) -> Drawing:
         for axes, title in zip(panels[0], titles):
             axes.set_title(title)
         for view, row in zip(shown.views, panels):
-            _draw_view(view, row, style)
+            _draw_view(view, list(row), style)
             if pictured:
                 edge, (across, up) = row[0].get_position(), THUMBNAIL / figure.get_size_inches()
                 axes = figure.add_axes((across / 12, (edge.y0 + edge.y1 - up) / 2, across, up))
