@@ -100,11 +100,12 @@ class NegativeBound(eqx.Module):
             return -jnp.mean(jax.vmap(self._importance_weighted)(drawn.log_weights))
         beta = annealing(step, self.annealing_steps)
         kl = jnp.mean(drawn.log_posterior - drawn.log_prior)
+        if self.free_bits:  # An estimate of few draws may be negative, and must be left so where nothing is free.
+            kl = jnp.maximum(kl, self.free_bits)
         if self.annealed == "kl":
-            return beta * jnp.maximum(kl, self.free_bits) - jnp.mean(drawn.log_likelihood)
+            return beta * kl - jnp.mean(drawn.log_likelihood)
         # beta log p(x, z) = beta log p(x | z) + beta log p(z)
-        excess = (1 - beta) * jnp.mean(drawn.log_prior)
-        return jnp.maximum(kl, self.free_bits) + excess - beta * jnp.mean(drawn.log_likelihood)
+        return kl + (1 - beta) * jnp.mean(drawn.log_prior) - beta * jnp.mean(drawn.log_likelihood)
 
     def _importance_weighted(self, log_weights: Float[Array, " draws"]) -> Float[Array, ""]:
         bound: Float[Array, ""] = jax.nn.logsumexp(log_weights) - math.log(self.draws)
