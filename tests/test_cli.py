@@ -267,7 +267,7 @@ def test_a_study_goes_on_where_it_was(folder, capsys):
     changed = [path for path, time in before.items() if path.stat().st_mtime_ns != time]
     assert len(changed) == 1
 
-    code, _, err = run(capsys, "reproduce", "rezende-mohamed")
+    code, _, err = run(capsys, "reproduce", "rezende-mohamed-figure3")
     assert code == 2
     assert "did you mean 'rezende-mohamed-figure-3'" in err
 
