@@ -208,7 +208,7 @@ BAD_ARRAYS = {
     "no values": (np.zeros(0), "has 0 rows"),
     "too many columns": (np.zeros((2, 10_001)), "has 10,001 columns; 1 to 10,000"),
     "one number": (np.float64(1), "an array of 0 dimensions"),
-    "images": (np.zeros((40, 8, 8), np.uint8), "an array of 3 dimensions"),
+    "images": (np.zeros((40, 8, 8), np.uint8), "an array of 3 dimensions|every pixel is 0"),
     "complex": (ROWS * 1j, "values of type 'complex128'"),
     "boolean": (ROWS > 0, "values of type 'bool'"),
     "words": (np.array(["a"] * 40), "values of type '<U1'"),

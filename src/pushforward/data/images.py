@@ -77,7 +77,7 @@ def is_image_file(path: Path) -> bool:
     if path.suffix.lower() != ".npy" or not path.is_file():
         return False
     try:
-        return len(np.load(path, mmap_mode="r", allow_pickle=False).shape) > 2
+        return np.lib.format.open_memmap(path, mode="r").ndim > 2
     except (OSError, ValueError, EOFError):
         return False
 
