@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pushforward import flows
-from pushforward.evaluation.ais import linear_schedule, sigmoidal_schedule
+from pushforward.evaluation.ais import WARMUP, linear_schedule, sigmoidal_schedule
 from pushforward.models import DLGM, evaluation
 from pushforward.models.evaluation import (
     EVALUATIONS_AT_ONCE,
@@ -169,7 +169,7 @@ def test_annealing_from_the_exact_posterior_is_exact(x64):
     bound = annealed_bound(linear_gaussian.model(), observations(), KEY, annealing)
     np.testing.assert_allclose(bound.log_likelihood, log_evidence(X), rtol=1e-9)
     assert np.all(bound.std_error < 1e-8)
-    assert annealing.evaluations == (3 + 4) * (1 + 2 * 2)
+    assert annealing.evaluations == 3 * (1 + 2 * 2) + 4 * (1 + 2 * (WARMUP + 2))
 
 
 def test_bidirectional_bounds_enclose_the_evidence():

@@ -34,6 +34,7 @@ from pushforward.distributions import Distribution, Pushforward
 LogDensity = Callable[[Float[Array, "..."]], Float[Array, ""]]
 
 SMALLEST_STEP = 1e-5
+WARMUP = 20
 
 
 class AISResult(eqx.Module):
@@ -192,7 +193,7 @@ def tune_step_sizes(
     leapfrog_steps: int,
     target_acceptance: float = 0.65,
     transitions: int = 1,
-    warmup: int = 20,
+    warmup: int = WARMUP,
     rate: float = 0.5,
     longest_trajectory: float = math.pi / 2,
 ) -> Float[Array, " betas-2"]:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.bijections import DiagonalAffine
 from pushforward.distributions import Normal, Pushforward
-from pushforward.evaluation.ais import LogDensity, ais, reverse_ais, tune_step_sizes
+from pushforward.evaluation.ais import WARMUP, LogDensity, ais, reverse_ais, tune_step_sizes
 from pushforward.models.dlgm import DLGM
 from pushforward.models.objectives import draw
 
@@ -101,8 +101,10 @@ class Annealing(eqx.Module):
     @property
     def evaluations(self) -> int:
         """Likelihoods evaluated with their gradients for one observation, the pilot run included."""
-        transitions = self.leapfrog_steps * (len(self.betas) - 2)
-        return (self.chains + self.pilot_chains) * (1 + transitions)
+        transitions = len(self.betas) - 2
+        chains = self.chains * (1 + self.leapfrog_steps * transitions)
+        pilot = self.pilot_chains * (1 + self.leapfrog_steps * (WARMUP + transitions))
+        return chains + pilot
 
 
 def in_batches(
