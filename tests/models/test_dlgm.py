@@ -365,6 +365,15 @@ def test_pictures_of_images_lie_between_black_and_white(name, size):
     assert jnp.all(jnp.isfinite(picture))
 
 
+@pytest.mark.parametrize(("name", "divisor"), [("bernoulli", 1), ("normal", 1), ("categorical", 255), ("logistic", 255)])
+def test_encoders_see_grey_levels_between_0_and_1(name, divisor):
+    likelihood = LIKELIHOODS[name](256)
+    model = DLGM.init(jax.random.key(0), DIM, (LATENTS,), likelihood=likelihood, hidden=(8,), pieces=2)
+    plain = DLGM.init(jax.random.key(0), DIM, (LATENTS,), hidden=(8,), pieces=2)
+    x = 200 * x_of()
+    np.testing.assert_allclose(model.posterior.encoder(x), plain.posterior.encoder(x / divisor), rtol=1e-6)
+
+
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_a_model_of_each_likelihood(name):
     model = at_random(build(likelihood=LIKELIHOODS[name](LEVELS)))

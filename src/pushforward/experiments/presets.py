@@ -27,8 +27,14 @@ TRAIN_PRESETS = {
 }
 
 _MNIST = DlgmConfig(data="binarized-mnist", binarisation="static")
+# Where the decoder emits a scale, weighing log p(x, z) down lets the posterior widen until it overflows.
 _PATCHES = DlgmConfig(
-    data="cifar10-patches", likelihood="logit-normal", latents=(30,), steps=100_000, validate_every=2_000
+    data="cifar10-patches",
+    likelihood="logit-normal",
+    annealed="kl",
+    latents=(30,),
+    steps=100_000,
+    validate_every=2_000,
 )
 
 DLGM_PRESETS = {
@@ -45,7 +51,13 @@ DLGM_PRESETS = {
         "dlgm-mnist-dynamic": replace(_MNIST, data="mnist", binarisation="dynamic", length=20, steps=100_000),
         "dlgm-fashion": DlgmConfig(data="fashion-mnist", binarisation="dynamic", length=20),
         "dlgm-frey": DlgmConfig(
-            data="frey-faces", likelihood="logistic", latents=(20,), hidden=(200,), length=10, steps=20_000
+            data="frey-faces",
+            likelihood="logistic",
+            annealed="kl",
+            latents=(20,),
+            hidden=(200,),
+            length=10,
+            steps=20_000,
         ),
         "dlgm-silhouettes": DlgmConfig(data="silhouettes", binarisation="static", length=20, steps=20_000),
         **{

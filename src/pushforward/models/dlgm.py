@@ -16,7 +16,8 @@ from pushforward.amortize import Amortized, Conditional, Shared, amortize, condi
 from pushforward.bijections import Bijection, Chain, DiagonalAffine, TriangularAffine
 from pushforward.distributions import Distribution, Normal, Pushforward
 from pushforward.models.likelihoods import BernoulliLikelihood, Likelihood
-from pushforward.models.networks import convolutional_decoder, convolutional_encoder, dense
+from pushforward.models.networks import Divided, convolutional_decoder, convolutional_encoder, dense
+from pushforward.nets import Sequential
 
 Network = Callable[[Array], Array]
 Amortization = Literal["parameters", "context", "none"]
@@ -172,7 +173,7 @@ class DLGM(eqx.Module):
         likelihood = BernoulliLikelihood() if likelihood is None else likelihood
         key_encoder, key_decoder, key_flow = jax.random.split(key, 3)
         *below, top = latents
-        encoder = dense(key_encoder, [dim, *hidden], None, activation, pieces)
+        encoder = _of(likelihood, dense(key_encoder, [dim, *hidden], None, activation, pieces))
         networks = [
             dense(k, [n, *reversed(hidden)], out, activation, pieces)
             for k, n, out in zip(
@@ -213,7 +214,7 @@ class DLGM(eqx.Module):
         """
         likelihood = BernoulliLikelihood() if likelihood is None else likelihood
         key_encoder, key_decoder, key_flow = jax.random.split(key, 3)
-        encoder = convolutional_encoder(key_encoder, shape, channels, features)
+        encoder = _of(likelihood, convolutional_encoder(key_encoder, shape, channels, features))
         network = convolutional_decoder(key_decoder, latents, shape, channels, likelihood.size)
         posterior = Posterior.init(key_flow, encoder, features, latents, flow, amortized, covariance)
         return DLGM(Decoder((network,), (), likelihood), posterior, latents)
@@ -232,3 +233,8 @@ class DLGM(eqx.Module):
         key_z, key_x = jax.random.split(key)
         z = self.prior.sample(key_z)
         return self.decoder(z).sample(key_x), z
+
+
+def _of(likelihood: Likelihood, encoder: Sequential) -> Sequential:
+    """The encoder of what a likelihood takes: numbers of the order of 1 go in."""
+    return encoder if likelihood.largest == 1 else Sequential((Divided(likelihood.largest), *encoder.layers))

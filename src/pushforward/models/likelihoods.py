@@ -27,6 +27,11 @@ class Likelihood(eqx.Module):
     def size(self) -> int:
         """Numbers a dimension."""
 
+    @property
+    def largest(self) -> float:
+        """The largest number in an observation, by which an encoder divides; 1 where they are of that order."""
+        return 1.0
+
     @abstractmethod
     def __call__(self, parameters: Float[Array, " parameters"]) -> Distribution:
         """The distribution, of event shape `(D,)`."""
@@ -89,6 +94,10 @@ class CategoricalLikelihood(Likelihood):
     def size(self) -> int:
         return self.levels
 
+    @property
+    def largest(self) -> float:
+        return self.levels - 1.0
+
     def __call__(self, parameters: Float[Array, " parameters"]) -> Categorical:
         return Categorical(parameters.reshape(self.levels, -1).T)
 
@@ -105,6 +114,10 @@ class LogisticLikelihood(Likelihood):
     @property
     def size(self) -> int:
         return 2
+
+    @property
+    def largest(self) -> float:
+        return self.levels - 1.0
 
     def __call__(self, parameters: Float[Array, " parameters"]) -> DiscretizedLogistic:
         loc, log_scale = jnp.split(parameters, 2)

@@ -34,6 +34,19 @@ class ByParameter(eqx.Module):
         return x.reshape(height, width, self.size, channels // self.size).transpose(2, 0, 1, 3).ravel()
 
 
+class Divided(eqx.Module):
+    """Numbers divided by a constant: grey levels as they suit a network.
+
+    Attributes:
+        divisor: the constant.
+    """
+
+    divisor: float = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        return x / self.divisor
+
+
 def dense(
     key: PRNGKeyArray, sizes: Sequence[int], out: int | None = None, activation: str = "maxout", pieces: int = 4
 ) -> Sequential:
