@@ -365,7 +365,9 @@ def test_pictures_of_images_lie_between_black_and_white(name, size):
     assert jnp.all(jnp.isfinite(picture))
 
 
-@pytest.mark.parametrize(("name", "divisor"), [("bernoulli", 1), ("normal", 1), ("categorical", 255), ("logistic", 255)])
+@pytest.mark.parametrize(
+    ("name", "divisor"), [("bernoulli", 1), ("normal", 1), ("categorical", 255), ("logistic", 255)]
+)
 def test_encoders_see_grey_levels_between_0_and_1(name, divisor):
     likelihood = LIKELIHOODS[name](256)
     model = DLGM.init(jax.random.key(0), DIM, (LATENTS,), likelihood=likelihood, hidden=(8,), pieces=2)
