@@ -5,8 +5,11 @@ from . import dequantize as dequantize
 from . import distributions as distributions
 from . import evaluation as evaluation
 from . import flows as flows
+from . import manifolds as manifolds
 from . import nets as nets
 from . import objectives as objectives
+from . import stability as stability
+from . import states as states
 from . import targets as targets
 from . import training as training
 from .experiments.runs import load as load

@@ -23,6 +23,7 @@ from pushforward.distributions import (
     MultivariateNormal,
     Normal,
     Pushforward,
+    SmoothStep,
     StudentT,
     Uniform,
     VonMises,
@@ -60,6 +61,13 @@ def normal(key, dim):
 def uniform(key, dim):
     # The edges lie on those of the midpoint rule's pieces, where it is exact.
     return Uniform(jnp.full(dim, -1.0), jnp.linspace(2.0, 3.0, dim))
+
+
+def smooth_step(key, dim):
+    standard = SmoothStep.standard(dim)
+    return SmoothStep(
+        standard.start, standard.end, jnp.linspace(1.0, 3.0, dim), standard.range, jnp.linspace(0.5, 1.0, dim)
+    )
 
 
 def multivariate_normal(key, dim):
@@ -101,6 +109,7 @@ ENTRIES = {
         lambda key, dim: Normal(jax.random.normal(key, (dim,)), jnp.full(dim, -0.5), trained=False), trained=False
     ),
     "uniform": Entry(uniform, trained=False),
+    "smooth step": Entry(smooth_step, (-5.0, 5.0), trained=False),
     "laplace": Entry(family(lambda dim: Laplace.standard(dim, True)), (-18.0, 18.0), 144),
     "logistic": Entry(family(lambda dim: Logistic.standard(dim, True)), (-24.0, 24.0)),
     "gumbel": Entry(family(lambda dim: Gumbel.standard(dim, True)), (-6.0, 18.0)),

@@ -12,6 +12,7 @@ from pushforward.distributions.mixture import Mixture
 from pushforward.distributions.multivariate_normal import MultivariateNormal
 from pushforward.distributions.normal import Normal
 from pushforward.distributions.pushforward import Pushforward
+from pushforward.distributions.smooth_step import SmoothStep
 from pushforward.distributions.student_t import StudentT
 from pushforward.distributions.uniform import Uniform
 from pushforward.distributions.von_mises import VonMises
@@ -31,6 +32,7 @@ __all__ = [
     "MultivariateNormal",
     "Normal",
     "Pushforward",
+    "SmoothStep",
     "StudentT",
     "Uniform",
     "VonMises",
