@@ -1,0 +1,100 @@
+"""The density of states of independent parts side by side."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+from jaxtyping import Complex, Float
+from scipy import fft
+
+from pushforward.states.continuous import Tabulated
+from pushforward.states.density import DensityOfStates
+
+CELLS = 2**20
+NODES = 2**17
+FEWEST_NODES = 2**12
+DEVIATIONS = 40
+SMALLEST_ATOM = 1e-12
+LOWEST, HIGHEST = 1e-15, 1 - 1e-15
+
+Nodes = Float[np.ndarray, " n"]
+Atoms = tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"]]
+
+
+def convolve(parts: Sequence[DensityOfStates], counts: Sequence[int] | None = None) -> DensityOfStates:
+    """The density of states of a product distribution: log-densities of independent parts add.
+
+    By fast Fourier transforms on 2^20 cells of about 1e-4 standard deviations of the sum. The distribution function is
+    right to 1e-6, but for that many standard deviations about a jump of the density. The result counts as exact:
+    `bootstrap` has to resample the parts.
+
+    Args:
+        parts: densities of states without mass at `-inf`.
+        counts: how often each part occurs; once unless given.
+
+    Raises:
+        ValueError: there is no part, or one has mass at `-inf`.
+    """
+    counts = [1] * len(parts) if counts is None else list(counts)
+    if not parts or min(counts) < 1:
+        raise ValueError("a convolution needs at least one part, and each at least once")
+    if any(part.zero_mass for part in parts):
+        raise ValueError("a density of states with mass at -inf cannot be convolved")
+    if len(parts) == 1 and counts == [1]:
+        return parts[0]
+    atoms = reduce(_sum_of_atoms, (_power(part, count) for part, count in zip(parts, counts)))
+    if all(part.continuous is None for part in parts):
+        return DensityOfStates(*atoms, None)
+
+    mean = sum(count * part.mean for part, count in zip(parts, counts))
+    reach = DEVIATIONS * sum(count * part.variance for part, count in zip(parts, counts)) ** 0.5
+    lowest, highest = np.sum([count * part.quantile([LOWEST, HIGHEST]) for part, count in zip(parts, counts)], axis=0)
+    low, high = max(lowest - mean, -reach), min(highest - mean, reach)
+    # Dividing masses between cells widens the sum by a cell for each part: the circle is a little longer.
+    width = (high - low) / (0.98 * CELLS)
+    first = int(np.floor(low / width - 0.01 * CELLS))
+
+    whole, atomic = np.ones(CELLS // 2 + 1, complex), np.ones(CELLS // 2 + 1, complex)
+    nodes = max(FEWEST_NODES, NODES // len(parts))
+    for part, count in zip(parts, counts):
+        positions = np.clip(part.positions - part.mean, low, high)
+        transform = _transform(positions / width, part.masses)
+        atomic *= transform**count
+        if part.continuous is not None:
+            values, weights = part.continuous.nodes(nodes)
+            offsets = np.clip(values - part.mean, low, high)
+            transform = transform + _transform(offsets / width, part.continuous_mass * weights)
+        whole *= transform**count
+    masses = np.maximum(np.roll(fft.irfft(whole - atomic, CELLS), -first), 0)
+    return DensityOfStates(*atoms, Tabulated(mean + width * (first - 0.5), width, masses / masses.sum()))
+
+
+def _transform(cells: Nodes, masses: Nodes) -> Complex[np.ndarray, " frequencies"]:
+    """Fourier transform of masses on a circle of cells, divided between the two nearest so that their mean stays."""
+    lower = np.floor(cells)
+    upper_part = masses * (cells - lower)
+    index = lower.astype(int)
+    binned = np.bincount(index % CELLS, masses - upper_part, CELLS)
+    return np.asarray(fft.rfft(binned + np.bincount((index + 1) % CELLS, upper_part, CELLS)))
+
+
+def _sum_of_atoms(first: Atoms, second: Atoms) -> Atoms:
+    """Atoms of a sum, those that agree to 1e-9 nats as one; what is below 1e-12 is left out."""
+    positions = np.add.outer(first[0], second[0]).ravel()
+    masses = np.multiply.outer(first[1], second[1]).ravel()
+    keys, which = np.unique(np.round(positions, 9), return_inverse=True)
+    merged = np.bincount(which, masses, len(keys)).astype(float)
+    exact = np.bincount(which, masses * positions, len(keys)) / np.where(merged > 0, merged, 1)
+    kept = merged > SMALLEST_ATOM
+    return exact[kept], merged[kept]
+
+
+def _power(part: DensityOfStates, count: int) -> Atoms:
+    """Atoms of the sum of `count` copies, by repeated squaring."""
+    power: Atoms = np.zeros(1), np.ones(1)
+    square: Atoms = part.positions, part.masses
+    while count:
+        if count % 2:
+            power = _sum_of_atoms(power, square)
+        square, count = _sum_of_atoms(square, square), count // 2
+    return power
