@@ -114,6 +114,7 @@ class Fit:
         steps: done in all.
         best_steps: with validation, the best step of each member.
         best_losses: with validation, the loss of each member there.
+        optimizer_state: the last state of the optimiser, each array with a leading axis of members.
     """
 
     model: Any
@@ -123,6 +124,7 @@ class Fit:
     steps: int
     best_steps: Int[np.ndarray, " members"] | None = None
     best_losses: Float[np.ndarray, " members"] | None = None
+    optimizer_state: PyTree = None
 
 
 class Diverged(UserError):
@@ -280,6 +282,7 @@ def fit(
         step,
         None if state.best is None else np.asarray(state.best.step),
         None if state.best is None else np.asarray(state.best.loss, np.float64),
+        state.optimizer,
     )
 
 
