@@ -111,9 +111,59 @@ class DlgmStudyConfig(StudyConfig):
             check_least(name, getattr(self, name), bound)
 
 
+@dataclass(frozen=True)
+class StatesStudyConfig(StudyConfig):
+    """Volume-preserving and other flows on inflated manifolds, judged by their densities of states."""
+
+    budget: Literal["smoke", "paper"] = "smoke"
+    """how much of everything that is not given: small networks for a look in minutes, or the real thing in days"""
+
+    manifolds: tuple[str, ...] | None = None
+    """what is inflated; all of the study unless given"""
+
+    dims: tuple[int, ...] | None = None
+    """dimensions D of the data"""
+
+    manifold_dims: tuple[int, ...] | None = None
+    """dimensions d of the manifolds, where the study varies them"""
+
+    noises: tuple[str, ...] | None = None
+    """kinds of noise: normal, uniform, student-t"""
+
+    variances: tuple[float, ...] | None = None
+    """of the noise in each dimension, s^2; 0 for none"""
+
+    flows: tuple[str, ...] | None = None
+    """families: nice, real-vp, real-nvp, residual, vp-nvp, spline"""
+
+    bases: tuple[str, ...] | None = None
+    """what they start from: trained-normal, normal, student-t, families"""
+
+    seeds: int | None = None
+    """models of each cell, trained side by side"""
+
+    steps: int | None = None
+    """updates of each model"""
+
+    width: int | None = None
+    """hidden units of each network, at most 4 D"""
+
+    def check(self) -> None:
+        super().check()
+        for name in ("seeds", "steps", "width"):
+            check_least(name, getattr(self, name), 1)
+        for name, least in (("dims", 2), ("manifold_dims", 0), ("variances", 0)):
+            for value in getattr(self, name) or ():
+                check_least(name, value, least)
+
+
 STUDY_CONFIGS: dict[str, StudyConfig] = {
     "rezende-mohamed-figure-3": EnergiesConfig("rezende-mohamed-figure-3"),
     "rezende-mohamed-figure-4": DlgmStudyConfig("rezende-mohamed-figure-4"),
     "rezende-mohamed-table-3": DlgmStudyConfig("rezende-mohamed-table-3"),
     "amortised-or-static": DlgmStudyConfig("amortised-or-static"),
+    "density-of-states-grid": StatesStudyConfig("density-of-states-grid"),
+    "density-of-states-dimension": StatesStudyConfig("density-of-states-dimension"),
+    "density-of-states-noise": StatesStudyConfig("density-of-states-noise"),
+    "vp-bound": StatesStudyConfig("vp-bound"),
 }

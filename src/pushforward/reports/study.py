@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from rich.console import Console
 from pushforward.experiments.runs import FitRun
 from pushforward.experiments.studies import Study
 from pushforward.experiments.studies.rezende_mohamed_figure_3 import EnergiesStudy
-from pushforward.experiments.study_config import EnergiesConfig
-from pushforward.reports import dlgm_study
+from pushforward.experiments.study_config import DlgmStudyConfig, EnergiesConfig, StatesStudyConfig
+from pushforward.reports import dlgm_study, states_study
 from pushforward.reports.figures import StudyFit, StudyRow, study_grid
 from pushforward.reports.study_parts import Described, markdown_table, provenance
 from pushforward.reports.style import LIGHT
@@ -54,8 +55,7 @@ def write_study(study: Study[Any, Any]) -> Path:
         The folder of the last.
     """
     name, config = study.config.study, study.config
-    describe = _energies if isinstance(config, EnergiesConfig) else dlgm_study.described
-    described = describe(study)
+    described = DESCRIBE[type(config)](study)
     folder: Path = config.folder
     for folder in filter(None, (config.folder, config.results)):
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,3 +117,11 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{number(kls[len(kls) // 2]) or DASH}, {number(kls[-1]) or DASH}",
     ]
     return [row["target"], row["flow"], str(row["length"]), *(text or DASH for text in numbers)]
+
+
+DESCRIBE: dict[type[Any], Callable[[Any], Described]] = {
+    EnergiesConfig: _energies,
+    DlgmStudyConfig: dlgm_study.described,
+    StatesStudyConfig: states_study.described,
+}
+"""How a study of each kind is described."""

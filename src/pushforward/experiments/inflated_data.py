@@ -1,0 +1,151 @@
+"""The data of flows on inflated manifolds, and what is known of them exactly."""
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from pushforward import manifolds, states
+from pushforward.manifolds import Inflated
+from pushforward.states import DensityOfStates
+
+Diagonal = Literal["matched", "none"]
+
+TRAIN, VALIDATION, TEST, TRUTH = 1_000, 500, 4_000, 2**15
+SHOWN = 64
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A flow of one family on one inflated manifold.
+
+    Attributes:
+        manifold: one of `manifolds.MANIFOLDS`.
+        manifold_dim: d; None is the manifold's own.
+        dim: D.
+        noise: one of `manifolds.NOISES`.
+        variance: of the noise in each dimension, s^2.
+        flow: one of `FLOWS`.
+        base: one of `BASES`; a `trained-normal` is a trained diagonal scale of constant determinant.
+        diagonal: whether the data are standardised by a fixed map of constant determinant, which is 1/s in the
+            dimensions normal to the manifold, or left as they are.
+    """
+
+    manifold: str
+    dim: int
+    noise: str
+    variance: float
+    flow: str
+    base: str = "trained-normal"
+    diagonal: Diagonal = "matched"
+    manifold_dim: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        dims = "" if self.manifold_dim is None else f"{self.manifold_dim}in"
+        return (
+            f"{self.manifold}-{dims}{self.dim}-{self.noise}-{self.variance:g}-{self.flow}-{self.base}-{self.diagonal}"
+        )
+
+    def inflated(self) -> Inflated:
+        """The distribution of the data."""
+        manifold = manifolds.make(self.manifold, self.manifold_dim)
+        return manifolds.inflate(manifold, self.dim, self.noise, scale=math.sqrt(self.variance))
+
+
+class InflatedData:
+    """The data of a cell.
+
+    Attributes:
+        cell: the cell.
+        inflated: the distribution.
+        points: of the manifold, to train on.
+        validation: rows with noise.
+        test: rows with noise.
+        log_p: log-density of the test rows; None without noise.
+        along: points of the manifold, embedded, without noise.
+        log_p_along: log-density on the manifold there.
+        states: the density of states; None without noise.
+        truth: numbers that do not depend on the flow; none without noise.
+    """
+
+    def __init__(self, cell: Cell, seed: int) -> None:
+        self.cell = cell
+        self.inflated = cell.inflated()
+        drawn = _draw(self.inflated, jax.random.key(seed), with_density=cell.variance > 0)
+        self.points, self.validation, self.test, self.along, log_p_along, log_p = drawn
+        self.log_p_along = np.asarray(log_p_along, np.float64)
+        self.log_p: Float[np.ndarray, " n"] | None = None
+        self.states: DensityOfStates | None = None
+        self.truth: dict[str, Any] = {}
+        if log_p is not None:
+            self.log_p = np.asarray(log_p, np.float64)
+            self.states, truth = _truth(cell.manifold, cell.manifold_dim, cell.dim, cell.noise, cell.variance, seed)
+            self.truth = {**truth, "position": np.asarray(self.test[:SHOWN, 0], np.float64).tolist()}
+
+    @property
+    def diagonal(self) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
+        """Mean and standard deviation of the data in each dimension, or 0 and 1 if they are to be left as they are."""
+        dim, variance = self.cell.dim, self.cell.variance
+        if self.cell.diagonal == "none":
+            return jnp.zeros(dim), jnp.ones(dim)
+        # Without noise there is nothing to divide by in the dimensions normal to the manifold.
+        varies = jnp.arange(dim) < self.inflated.manifold.ambient_dim
+        within = jnp.var(self.along, axis=0) + variance
+        return jnp.mean(self.along, axis=0), jnp.sqrt(jnp.where(varies | (variance > 0), within, 1))
+
+    @property
+    def deflation(self) -> float:
+        """Log-density of the normal noise where there is none, which `log q` has to lose on the manifold.
+
+        `-(D - d) / 2 log(2 pi s^2)` (Horvat & Pfister, 2021, "Denoising normalizing flow").
+        """
+        codim = self.cell.dim - self.inflated.manifold.dim
+        return -0.5 * codim * math.log(2 * math.pi * self.cell.variance)
+
+
+@cache
+def _truth(
+    manifold: str, manifold_dim: int | None, dim: int, noise: str, variance: float, seed: int
+) -> tuple[DensityOfStates, dict[str, float]]:
+    """The density of states, the bound, and the best Normal: many flows are measured on the same data."""
+    inflated = manifolds.inflate(manifolds.make(manifold, manifold_dim), dim, noise, scale=math.sqrt(variance))
+    key = jax.random.fold_in(jax.random.key(seed), 1)
+    law = states.from_draws(inflated, key, TRUTH)
+    bound = states.volume_preserving_bound(law, dim, replicates=50)
+    k = inflated.manifold.ambient_dim
+    points = np.asarray(inflated.manifold.sample(key, (TRUTH,)), np.float64)
+    covariance = variance * np.eye(k) + np.cov(points.T, ddof=0).reshape(k, k) if k else np.zeros((0, 0))
+    log_det = np.linalg.slogdet(covariance)[1] + (dim - k) * math.log(variance)
+    return law, {
+        "negative_entropy": law.mean,
+        "states_variance": law.variance,
+        "bound": bound.nats,
+        "bound_low": bound.low,
+        "bound_high": bound.high,
+        "gaussian_kl": law.mean + 0.5 * (dim * math.log(2 * math.pi * math.e) + log_det),
+    }
+
+
+@eqx.filter_jit
+def _draw(
+    inflated: Inflated, key: PRNGKeyArray, *, with_density: bool
+) -> tuple[Array, Array, Array, Array, Array, Any]:
+    """The arrays of `InflatedData`: points, validation, test, along, and log-densities along and of the test rows."""
+    key_train, key_validation, key_test, key_along = jax.random.split(key, 4)
+    manifold = inflated.manifold
+    points = inflated.embed(manifold.sample(key_train, (TRAIN,)))
+    along = manifold.sample(key_along, (TEST,))
+    if with_density:
+        test, log_p = inflated.sample_and_log_prob(key_test, (TEST,))
+    else:
+        test, log_p = inflated.sample(key_test, (TEST,)), None
+    validation = inflated.sample(key_validation, (VALIDATION,))
+    return points, validation, test, inflated.embed(along), manifold.log_density(along), log_p

@@ -1,0 +1,141 @@
+"""Densities of states in pictures and in the terminal."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pushforward import states
+from pushforward.experiments.states import Advice, Named
+from pushforward.reports import figures
+from pushforward.reports.style import LIGHT, Drawing, Style
+from pushforward.reports.text import number
+from pushforward.states import Bound, Comparison, DensityOfStates, Estimate
+
+BINS, SAMPLE_BINS = 240, 60
+
+
+def curves(laws: Sequence[tuple[str, DensityOfStates]]) -> Drawing:
+    """Densities of log p, mean in each bin, since it may be infinite; atoms as stems with a dot at their mass."""
+
+    def draw(style: Style) -> Figure:
+        figure, ((axes,),) = figures.panel_grid(1, 1, 5.2, 2.8, left=0.8, right=0.8, top=0.7, bottom=0.7)
+        masses = axes.twinx()
+        colours = [style.target, style.flow]
+        shown = False
+        for (label, law), colour in zip(laws, colours):
+            if law.continuous is not None:
+                edges, density = law.histogram(BINS if law.sample_size is None else SAMPLE_BINS)
+                axes.stairs(density, edges, color=colour, label=label, fill=True, alpha=0.25)
+                axes.stairs(density, edges, color=colour)
+            places = np.isfinite(law.positions)
+            if places.any():
+                shown = True
+                name = f"{label}: atoms" if law.continuous is not None else f"{label}: atom"
+                _stems(masses, law.positions[places], law.masses[places], colour, name)
+        axes.set(xlabel="log p(x) / nats", ylabel="density / nats⁻¹", ylim=(0, None))
+        axes.grid(axis="y")
+        masses.set_ylim(0, 1.05)
+        masses.set_ylabel("mass of atoms")
+        masses.set_visible(shown)
+        for each in (axes, masses):
+            each.spines[["top"]].set_visible(False)
+        handles = [*axes.get_legend_handles_labels()[0], *masses.get_legend_handles_labels()[0]]
+        figure.legend(handles=handles, loc="upper left", bbox_to_anchor=(0.08, 1.0), ncols=2)
+        return figure
+
+    return Drawing(draw)
+
+
+def _stems(axes: figures.Axes, positions: np.ndarray, masses: np.ndarray, colour: str, label: str) -> None:
+    axes.vlines(positions, 0, masses, color=colour, linewidth=2)
+    axes.plot(positions, masses, "o", color=colour, markersize=6, label=label)
+
+
+def print_states(named: Named, out: Path) -> None:
+    """The moments, quantiles and atoms of a density of states; its picture goes to `out`."""
+    law = named.states
+    table = _table(f"density of states of {named.label}", "log p(x) / nats")
+    table.add_row("mean", f"{law.mean:.4f}")
+    table.add_row("standard deviation", f"{np.sqrt(law.variance):.4f}")
+    for share in (0.05, 0.5, 0.95):
+        table.add_row(f"quantile {share:g}", f"{float(law.quantile(share)):.4f}")
+    for position, mass in zip(law.positions, law.masses):
+        table.add_row(f"atom of mass {mass:.4g}", f"{position:.4f}")
+    if named.dim is not None and not law.zero_mass:
+        table.add_row("volume-preserving bound / nats", _interval(states.volume_preserving_bound(law, named.dim)))
+    console = Console()
+    console.print(table)
+    if law.sample_size is not None:
+        console.print(f"{law.sample_size:,} samples")
+    if law.zero_mass:
+        console.print(f"{law.zero_mass:.3%} of the log-densities are -inf: an atom at zero density")
+    _write(curves([(named.label, law)]), out, console)
+
+
+def print_comparison(a: Named, b: Named, dim: int, seed: int, out: Path) -> None:
+    """Every distance between two densities of states with its interval; their picture goes to `out`."""
+    compared: Comparison = states.compare(a.states, b.states, dim, seed=seed)
+    table = _table(f"{a.label} against {b.label}", "nats [95% interval]")
+    for label, estimate in (
+        ("W1", compared.wasserstein),
+        ("W1 / D", compared.wasserstein_per_dim),
+        ("W1, both centred", compared.centred_wasserstein),
+        ("mean of the first less that of the second", compared.mean_gap),
+        ("KL of the first from the second", compared.kl),
+    ):
+        table.add_row(label, _estimate(estimate))
+    console = Console()
+    console.print(table)
+    _write(curves([(a.label, a.states), (b.label, b.states)]), out, console)
+
+
+def print_advice(advice: Advice, out: Path) -> None:
+    """The verdict, why, and the numbers behind it; the densities of states go to `out`."""
+    console = Console()
+    console.print(f"[bold]{escape(advice.verdict)}[/bold]: {escape(' '.join(advice.reasons))}")
+    table = _table(f"{advice.run.dataset.name}: {advice.rows:,} rows, D = {advice.dim}", "nats [95% interval]")
+    of_flow, of_rows = advice.bounds
+    table.add_row("volume-preserving bound, the flow's own", _interval(of_flow))
+    table.add_row("volume-preserving bound, held-out rows", _interval(of_rows))
+    name = f"from a Student-t base of {advice.df:g} degrees of freedom"
+    table.add_row(f"{name}, the flow's own", _interval(advice.matched[0]))
+    table.add_row(f"{name}, held-out rows", _interval(advice.matched[1]))
+    table.add_row("log-likelihood of the flow, held-out rows", number(advice.log_likelihood))
+    table.add_row("log-likelihood of a Normal, held-out rows", number(advice.normal_log_likelihood))
+    console.print(table)
+    gain = of_flow.nats - advice.matched[0].nats
+    console.print(
+        f"A base that matches, Student-t, would save a volume-preserving flow {gain:.3f} nats at most."
+        if gain > 0
+        else "A Student-t base would save a volume-preserving flow nothing."
+    )
+    _write(curves([("held-out rows", advice.held_out), ("draws of the flow", advice.own)]), out, console)
+    console.print(f"the fitted flow: {advice.run.folder}", soft_wrap=True)
+
+
+def _table(title: str, unit: str) -> Table:
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("")
+    table.add_column(escape(unit), justify="right")
+    return table
+
+
+def _interval(bound: Bound) -> str:
+    return _estimate(Estimate(bound.nats, bound.low, bound.high))
+
+
+def _estimate(estimate: Estimate) -> str:
+    if estimate.low == estimate.high == estimate.value:
+        return f"{estimate.value:.4f}"
+    return escape(f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]")
+
+
+def _write(drawing: Drawing, out: Path, console: Console) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(drawing.png(LIGHT))
+    console.print(f"picture: {out}", soft_wrap=True, markup=False)
