@@ -128,3 +128,21 @@ def test_deflation():
 def test_unknown_flow():
     with pytest.raises(UserError, match="did you mean 'residual'"):
         results([Cell("point", 2, "normal", 1.0, "residua")])
+
+
+def test_landscapes(tmp_path, capsys):
+    few = "--dim 3 --flows nice real-nvp --seeds 2 --steps 6 --width 4 --points 5"
+    words = ["reproduce", "loss-landscape", *shlex.split(few)]
+    assert run(capsys, *words, "--out", tmp_path)[0] == 0
+    rows = {row["flow"]: row for row in json.loads((tmp_path / "loss-landscape.json").read_text())}
+    for row in rows.values():
+        loss = np.array(row["landscapes"]["all"], float)
+        assert loss.shape == (5, 5)
+        assert loss[2, 2] == np.array(row["landscapes"]["rest"], float)[2, 2]
+        assert row["eigenvalues"]["all"] >= max(row["eigenvalues"]["scale"], row["eigenvalues"]["rest"]) - 1e-3
+        assert np.array(row["trace"]["gradient_norm"]["rest"]).shape == (2, len(row["trace"]["steps"]))
+    assert (tmp_path / "loss-landscape.png").stat().st_size > 10_000
+    assert "| nice |" in (tmp_path / "loss-landscape.md").read_text()
+    code, _, err = run(capsys, *words[:2], "--points", "4", "--out", tmp_path)
+    assert code == 2
+    assert "--points must be odd" in err

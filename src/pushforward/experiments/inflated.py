@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pushforward import flows, manifolds, states, training
@@ -21,6 +22,8 @@ from pushforward.experiments.inflated_data import SHOWN, TEST, Cell, InflatedDat
 
 LEARNING_RATE = 1e-3
 RECORDS = 10
+
+Optimizer: TypeAlias = optax.GradientTransformation
 
 
 @dataclass(frozen=True)
@@ -170,7 +173,17 @@ def run_cells(
                 on_result(cell, result)
 
 
-def _run_together(cells: list[Cell], effort: Effort, seed: int) -> list[dict[str, Any]]:
+def train_together(
+    cells: list[Cell], effort: Effort, seed: int, wrap: Callable[[Optimizer, Member], Optimizer] | None = None
+) -> tuple[training.Fit, list[InflatedData]]:
+    """The members of cells that fit into one program, seeds next to each other, and the data of each cell.
+
+    Args:
+        cells: of one D, flow, base and kind of noise.
+        effort: how they are trained.
+        seed: of everything random.
+        wrap: what is made of the optimiser, such as `stability.traced`, given one member.
+    """
     key = jax.random.key(seed)
     data = [InflatedData(cell, seed) for cell in cells]
     make_flow, first = FLOWS[cells[0].flow], cells[0]
@@ -192,16 +205,23 @@ def _run_together(cells: list[Cell], effort: Effort, seed: int) -> list[dict[str
         jax.random.fold_in(key, 2),
         effort.batch_size,
     )
+    members = eqx.filter_jit(eqx.filter_vmap(make))(*indices)
+    optimizer = training.adam(LEARNING_RATE, effort.steps, gradient_clip=10.0)
     trained = training.fit(
-        eqx.filter_jit(eqx.filter_vmap(make))(*indices),
+        members,
         loss,
         key=key,
         steps=effort.steps,
-        optimizer=training.adam(LEARNING_RATE, effort.steps, gradient_clip=10.0),
+        optimizer=optimizer if wrap is None else wrap(optimizer, training.member(members, 0)),
         record_every=max(1, effort.steps // RECORDS),
         validate=HeldOutSets(jnp.stack([each.validation for each in data])),
     )
-    measured = _measure(trained.model, data, jax.random.fold_in(key, 3))
+    return trained, data
+
+
+def _run_together(cells: list[Cell], effort: Effort, seed: int) -> list[dict[str, Any]]:
+    trained, data = train_together(cells, effort, seed)
+    measured = _measure(trained.model, data, jax.random.fold_in(jax.random.key(seed), 3))
     assert trained.best_steps is not None
     seconds = trained.records[-1].seconds / len(cells)
     results = []

@@ -157,6 +157,47 @@ class StatesStudyConfig(StudyConfig):
                 check_least(name, value, least)
 
 
+@dataclass(frozen=True)
+class LandscapeConfig(StudyConfig):
+    """The loss around trained flows, its curvature, and how their parameters moved."""
+
+    manifold: str = "segment-uniform"
+    """what the data lie on"""
+
+    dim: int = 36
+    """dimensions D of the data"""
+
+    variance: float = 1e-2
+    """of the noise in each dimension, s^2"""
+
+    flows: tuple[str, ...] = ("nice", "real-vp", "real-nvp")
+    """families, on one backbone"""
+
+    seeds: int = 5
+    """models of each; the landscape is that of the first"""
+
+    steps: int = 4_000
+    """updates of each model"""
+
+    width: int = 64
+    """hidden units of each network, at most 4 D"""
+
+    radius: float = 0.5
+    """where the landscape ends, in norms of each filter"""
+
+    points: int = 31
+    """along each side of it"""
+
+    def check(self) -> None:
+        super().check()
+        for name, least in (("dim", 2), ("variance", 1e-12), ("seeds", 1), ("steps", 1), ("width", 1), ("points", 3)):
+            check_least(name, getattr(self, name), least)
+        if self.points % 2 == 0:
+            raise UserError(f"--points must be odd, got {self.points}")
+        if not self.radius > 0:
+            raise UserError(f"--radius must be positive, got {self.radius}")
+
+
 STUDY_CONFIGS: dict[str, StudyConfig] = {
     "rezende-mohamed-figure-3": EnergiesConfig("rezende-mohamed-figure-3"),
     "rezende-mohamed-figure-4": DlgmStudyConfig("rezende-mohamed-figure-4"),
@@ -166,4 +207,5 @@ STUDY_CONFIGS: dict[str, StudyConfig] = {
     "density-of-states-dimension": StatesStudyConfig("density-of-states-dimension"),
     "density-of-states-noise": StatesStudyConfig("density-of-states-noise"),
     "vp-bound": StatesStudyConfig("vp-bound"),
+    "loss-landscape": LandscapeConfig("loss-landscape"),
 }

@@ -12,8 +12,8 @@ from rich.console import Console
 from pushforward.experiments.runs import FitRun
 from pushforward.experiments.studies import Study
 from pushforward.experiments.studies.rezende_mohamed_figure_3 import EnergiesStudy
-from pushforward.experiments.study_config import DlgmStudyConfig, EnergiesConfig, StatesStudyConfig
-from pushforward.reports import dlgm_study, states_study
+from pushforward.experiments.study_config import DlgmStudyConfig, EnergiesConfig, LandscapeConfig, StatesStudyConfig
+from pushforward.reports import dlgm_study, landscape_study, states_study
 from pushforward.reports.figures import StudyFit, StudyRow, study_grid
 from pushforward.reports.study_parts import Described, markdown_table, provenance
 from pushforward.reports.style import LIGHT
@@ -123,5 +123,6 @@ DESCRIBE: dict[type[Any], Callable[[Any], Described]] = {
     EnergiesConfig: _energies,
     DlgmStudyConfig: dlgm_study.described,
     StatesStudyConfig: states_study.described,
+    LandscapeConfig: landscape_study.described,
 }
 """How a study of each kind is described."""

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -15,12 +15,13 @@ from scipy.special import gammaln, logsumexp
 from pushforward.errors import UserError, nearest
 from pushforward.evaluation import pareto_k
 from pushforward.states.bootstrap import LEVEL, REPLICATES, bootstrap
-from pushforward.states.continuous import graded_cells
+from pushforward.states.continuous import graded_edges
 from pushforward.states.density import DensityOfStates, from_log_densities
 
+Dim = float | np.integer[Any] | None
 Base = Literal["normal", "student-t", "uniform"]
 
-SHELLS = 2**16
+SHELLS = 2**17
 ATOM_SHELLS = 2**13
 LARGEST_K_HAT = 0.7
 
@@ -55,7 +56,7 @@ class Bound:
 
 def volume_preserving_bound(
     log_densities: ArrayLike | DensityOfStates,
-    dim: float | None = None,
+    dim: Dim = None,
     base: Base = "normal",
     *,
     df: float = 3.0,
@@ -115,7 +116,7 @@ def volume_preserving_bound(
     return Bound(estimate.value, max(estimate.low, 0.0), max(estimate.high, 0.0), dim, base, log_scale)
 
 
-def checked_dim(dim: float | None) -> int:
+def checked_dim(dim: Dim) -> int:
     """`dim` as a positive whole number.
 
     Raises:
@@ -135,7 +136,7 @@ def _shells(states: DensityOfStates) -> Shells:
     if not len(states.positions):
         return levels, masses
     counts = np.ceil(ATOM_SHELLS * states.masses).astype(int)
-    pieces = [mass * graded_cells(int(count))[1] for mass, count in zip(states.masses, counts)]
+    pieces = [mass * graded_edges(int(count))[1] for mass, count in zip(states.masses, counts)]
     levels = np.concatenate([levels, np.repeat(states.positions, counts)])
     masses = np.concatenate([masses, *pieces])
     order = np.argsort(-levels, kind="stable")

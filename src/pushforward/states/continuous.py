@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
+from scipy.interpolate import CubicHermiteSpline
 
 Side = Literal["left", "right"]
 Values = Float[np.ndarray, " n"]
@@ -53,15 +54,52 @@ class Continuous(ABC):
 
         The midpoint rule for the quantile function, on cells that shrink towards both ends, where it may be infinite.
         """
-        middles, weights = graded_cells(count)
-        return self.quantile(middles), weights
+        edges = graded_edges(count)
+        return self.quantile((edges[1:] + edges[:-1]) / 2), np.diff(edges)
+
+    def divided(self, low: float, width: float, points: int, count: int = NODES) -> Float[np.ndarray, " points"]:
+        """The mass on a regular grid, each bit of it divided between the two nearest points so that its mean stays.
+
+        It is the second difference of the integral of the distribution function, which is taken to be linear between
+        `count + 1` quantiles.
+
+        Args:
+            low: the first point.
+            width: of the spacing.
+            points: how many there are; what lies beyond the last ones goes to them.
+            count: cells of probability between the quantiles.
+        """
+        edges = graded_edges(count)
+        edges[0] = edges[1] / 16  # not at the end of an infinite tail
+        values, first = np.unique(self.quantile(edges), return_index=True)
+        below = edges[first]
+        below[[0, -1]] = 0, 1
+        integral = np.concatenate([[0.0], np.cumsum(np.diff(values) * (below[1:] + below[:-1]) / 2)])
+        interpolated = CubicHermiteSpline(values, integral, below)
+        grid = low + width * np.arange(-1, points + 1)
+        inside = np.clip(grid, values[0], values[-1])
+        expected_excess = interpolated(inside) + np.maximum(grid - values[-1], 0)
+        masses = np.diff(expected_excess, 2) / width
+        masses[0] += (expected_excess[1] - expected_excess[0]) / width
+        masses[-1] += 1 - (expected_excess[-1] - expected_excess[-2]) / width
+        return np.asarray(masses)
 
 
-def graded_cells(count: int) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Midpoints and lengths of `count` cells of [0, 1], whose lengths vanish linearly towards both ends."""
+def graded_edges(count: int) -> Float[np.ndarray, " edges"]:
+    """The edges of `count` cells of [0, 1], whose lengths vanish linearly towards both ends."""
     v = np.linspace(0, 1, count + 1)
-    edges = v**2 * (3 - 2 * v)
-    return (edges[1:] + edges[:-1]) / 2, np.diff(edges)
+    return np.asarray(v**2 * (3 - 2 * v))
+
+
+def divided_points(
+    positions: Float[np.ndarray, " n"], masses: Float[np.ndarray, " n"], low: float, width: float, points: int
+) -> Float[np.ndarray, " points"]:
+    """Point masses on a regular grid, as in `Continuous.divided`."""
+    places = np.clip((positions - low) / width, 0, points - 1)
+    index = np.minimum(places.astype(int), points - 2)
+    upper = masses * (places - index)
+    binned = np.bincount(index, masses - upper, points) + np.bincount(index + 1, upper, points)
+    return binned.astype(float)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +139,9 @@ class Samples(Continuous):
 
     def nodes(self, count: int = NODES) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
         return self.values, np.full(len(self.values), 1 / len(self.values))
+
+    def divided(self, low: float, width: float, points: int, count: int = NODES) -> Float[np.ndarray, " points"]:
+        return divided_points(*self.nodes(), low, width, points)
 
     @cached_property
     def _kernel_estimate(self) -> tuple[Float[np.ndarray, " cells"], Float[np.ndarray, " cells"]]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from scipy import fft
 
-from pushforward.states.continuous import Tabulated
+from pushforward.states.continuous import Tabulated, divided_points
 from pushforward.states.density import DensityOfStates
 
 CELLS = 2**20
@@ -17,7 +17,6 @@ DEVIATIONS = 40
 SMALLEST_ATOM = 1e-12
 LOWEST, HIGHEST = 1e-15, 1 - 1e-15
 
-Nodes = Float[np.ndarray, " n"]
 Atoms = tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"]]
 
 
@@ -57,25 +56,20 @@ def convolve(parts: Sequence[DensityOfStates], counts: Sequence[int] | None = No
     whole, atomic = np.ones(CELLS // 2 + 1, complex), np.ones(CELLS // 2 + 1, complex)
     nodes = max(FEWEST_NODES, NODES // len(parts))
     for part, count in zip(parts, counts):
-        positions = np.clip(part.positions - part.mean, low, high)
-        transform = _transform(positions / width, part.masses)
+        grid = part.mean + first * width, width, CELLS
+        transform = _transform(divided_points(part.positions, part.masses, *grid), first)
         atomic *= transform**count
         if part.continuous is not None:
-            values, weights = part.continuous.nodes(nodes)
-            offsets = np.clip(values - part.mean, low, high)
-            transform = transform + _transform(offsets / width, part.continuous_mass * weights)
+            continuous = part.continuous_mass * part.continuous.divided(*grid, nodes)
+            transform = transform + _transform(continuous, first)
         whole *= transform**count
     masses = np.maximum(np.roll(fft.irfft(whole - atomic, CELLS), -first), 0)
     return DensityOfStates(*atoms, Tabulated(mean + width * (first - 0.5), width, masses / masses.sum()))
 
 
-def _transform(cells: Nodes, masses: Nodes) -> Complex[np.ndarray, " frequencies"]:
-    """Fourier transform of masses on a circle of cells, divided between the two nearest so that their mean stays."""
-    lower = np.floor(cells)
-    upper_part = masses * (cells - lower)
-    index = lower.astype(int)
-    binned = np.bincount(index % CELLS, masses - upper_part, CELLS)
-    return np.asarray(fft.rfft(binned + np.bincount((index + 1) % CELLS, upper_part, CELLS)))
+def _transform(masses: Float[np.ndarray, " cells"], first: int) -> Complex[np.ndarray, " frequencies"]:
+    """Fourier transform of masses about a point that lies `first` cells from the beginning, to the left."""
+    return np.asarray(fft.rfft(np.roll(masses, first)))
 
 
 def _sum_of_atoms(first: Atoms, second: Atoms) -> Atoms:

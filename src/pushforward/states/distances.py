@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from pushforward.states.bootstrap import LEVEL, REPLICATES, Estimate, bootstrap
-from pushforward.states.bound import checked_dim
+from pushforward.states.bound import Dim, checked_dim
 from pushforward.states.density import DensityOfStates
 
 SAME_ATOM = 1e-6
@@ -126,7 +126,7 @@ class Comparison:
 def compare(
     a: DensityOfStates,
     b: DensityOfStates,
-    dim: float | None,
+    dim: Dim,
     *,
     replicates: int = REPLICATES,
     level: float = LEVEL,

@@ -1,5 +1,6 @@
-"""What a study is: runs in folders, so that an interrupted one goes on where it was."""
+"""What a study is: runs in folders or cells in files, so that an interrupted one goes on where it was."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,3 +40,23 @@ def finished_run(config: RunConfig, folder: Path, train: Callable[[Any], Any]) -
     if not run.finished:
         train(run)
     return run
+
+
+def finished_cell(path: Path, settings: dict[str, Any]) -> bool:
+    """Whether the file of a cell is there.
+
+    Raises:
+        UserError: it was made with other settings.
+    """
+    if not path.is_file():
+        return False
+    if json.loads(path.read_text())["settings"] != settings:
+        raise UserError(f"{path} was made with other settings; choose another --out")
+    return True
+
+
+def write_cell(path: Path, result: dict[str, Any]) -> None:
+    """Write the file of a cell, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(result, allow_nan=False) + "\n")
+    partial.replace(path)

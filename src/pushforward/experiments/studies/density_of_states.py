@@ -3,15 +3,13 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-from pushforward.errors import UserError
 from pushforward.experiments.inflated import Effort, run_cells
 from pushforward.experiments.inflated_data import Cell
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
-from pushforward.experiments.studies.base import Study
+from pushforward.experiments.studies.base import Study, finished_cell, write_cell
 from pushforward.experiments.study_config import StatesStudyConfig
 
 Result = dict[str, Any]
@@ -98,32 +96,16 @@ def _run(config: StatesStudyConfig, axes: Axes) -> StatesStudy:
     ]
     folder = config.folder / "cells"
     settings = {**asdict(effort), "seed": config.seed}
-    waiting = [cell for cell in cells if not _finished(folder, cell, settings)]
+    waiting = [cell for cell in cells if not finished_cell(folder / f"{cell.name}.json", settings)]
     folder.mkdir(parents=True, exist_ok=True)
     with counting_progress(config.study, len(cells), "cells") as on_progress:
         done = len(cells) - len(waiting)
 
         def write(cell: Cell, result: Result) -> None:
             nonlocal done
-            _write(folder / f"{cell.name}.json", {**result, "settings": settings, "environment": environment()})
+            write_cell(folder / f"{cell.name}.json", {**result, "settings": settings, "environment": environment()})
             done += 1
             on_progress(done)
 
         run_cells(waiting, effort, config.seed, write)
     return Study(config, [json.loads((folder / f"{cell.name}.json").read_text()) for cell in cells])
-
-
-def _finished(folder: Path, cell: Cell, settings: dict[str, Any]) -> bool:
-    path = folder / f"{cell.name}.json"
-    if not path.is_file():
-        return False
-    if json.loads(path.read_text())["settings"] != settings:
-        raise UserError(f"{path} was made with other settings; choose another --out")
-    return True
-
-
-def _write(path: Path, result: Result) -> None:
-    """Whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(result, allow_nan=False) + "\n")
-    partial.replace(path)

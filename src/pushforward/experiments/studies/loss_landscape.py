@@ -1,0 +1,84 @@
+"""Why flows of varying volume may train worse: the loss around them, its curvature, and how their parameters move."""
+
+import json
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pushforward import stability, training
+from pushforward.experiments.inflated import Effort, train_together
+from pushforward.experiments.inflated_data import Cell
+from pushforward.experiments.progress import counting_progress
+from pushforward.experiments.runs import environment
+from pushforward.experiments.studies.base import Study, finished_cell, write_cell
+from pushforward.experiments.study_config import LandscapeConfig
+from pushforward.objectives import HeldOut
+
+Result = dict[str, Any]
+LandscapeStudy = Study[LandscapeConfig, Result]
+
+ROWS = 1_000
+WINDOWS = 50
+
+
+def run_landscape(config: LandscapeConfig) -> LandscapeStudy:
+    """Loss landscapes, Hessian eigenvalues, sharpness and traces of NICE, Real VP and Real NVP on one backbone."""
+    effort = Effort(config.seeds, config.steps, 32, 10, config.width, 2, config.seeds)
+    settings = json.loads(json.dumps({**asdict(config), "study": "", "out": None, "results": None, "flows": []}))
+    folder = config.folder / "cells"
+    folder.mkdir(parents=True, exist_ok=True)
+    cells = [Cell(config.manifold, config.dim, "normal", config.variance, flow) for flow in config.flows]
+    with counting_progress(config.study, len(cells), "flows") as on_progress:
+        for done, cell in enumerate(cells, 1):
+            path = folder / f"{cell.flow}.json"
+            if not finished_cell(path, settings):
+                result = _measured(cell, effort, config)
+                write_cell(path, {**result, "settings": settings, "environment": environment()})
+            on_progress(done)
+    return Study(config, [json.loads((folder / f"{cell.flow}.json").read_text()) for cell in cells])
+
+
+def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
+    window = max(1, effort.steps // WINDOWS)
+
+    def traced(optimizer: Any, member: Any) -> Any:
+        groups = stability.parameter_groups(member)
+        return stability.traced(optimizer, groups, steps=effort.steps, window=window)
+
+    trained, (data,) = train_together([cell], effort, config.seed, traced)
+    trace = stability.read_trace(trained.optimizer_state)
+    flow = training.member(trained.model.flow, 0)
+    groups = {"all": None, **stability.parameter_groups(flow)}
+    loss = HeldOut(jnp.asarray(data.test[:ROWS]))
+    key = jax.random.key(config.seed)
+    around = partial(stability.landscape, flow, loss, radius=config.radius, points=config.points)
+    eigenvalues = {name: stability.top_eigenvalues(flow, loss, key, mask=mask) for name, mask in groups.items()}
+    assert trained.best_losses is not None
+    log_p = np.zeros(ROWS) if data.log_p is None else data.log_p[:ROWS]
+    return {
+        "flow": cell.flow,
+        "entropy": float(-np.mean(log_p)),
+        "landscapes": {
+            name: _grid(around(stability.random_directions(flow, key, mask=groups[name])).loss)
+            for name in ("all", "rest")
+        },
+        "eigenvalues": {name: float(found.values[0]) for name, found in eigenvalues.items()},
+        "eigenvalue_errors": {name: float(found.errors[0]) for name, found in eigenvalues.items()},
+        "sharpness": {name: float(stability.sharpness(flow, loss, mask=mask)) for name, mask in groups.items()},
+        "validation": asdict(stability.seed_spread(trained.best_losses)),
+        "trace": {
+            "steps": trace.steps.tolist(),
+            "weight_change": {name: _grid(values) for name, values in trace.weight_change.items()},
+            "gradient_norm": {name: _grid(values) for name, values in trace.gradient_norm.items()},
+        },
+        "seconds": trained.records[-1].seconds,
+    }
+
+
+def _grid(values: np.ndarray) -> list[list[float | None]]:
+    """Rows of numbers; None where one is not finite."""
+    return [[float(value) if np.isfinite(value) else None for value in row] for row in values]

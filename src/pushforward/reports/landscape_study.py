@@ -1,0 +1,115 @@
+"""The table and the figure of a study of loss landscapes."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from pushforward.experiments.studies.loss_landscape import LandscapeStudy, Result
+from pushforward.reports import figures
+from pushforward.reports.study_parts import Described, markdown_table, provenance
+from pushforward.reports.style import Drawing, Style
+from pushforward.reports.text import DASH, number
+
+COLUMNS = (
+    "flow",
+    "validation loss less entropy, median (quartiles)",
+    "diverged",
+    "top eigenvalue",
+    "of the scales",
+    "of the rest",
+    "sharpness",
+    "of the scales",
+    "of the rest",
+    "median rise on the grid",
+    "without scales",
+    "weight change, scales over rest",
+    "gradient norm, scales over rest",
+)
+LEVELS = 12
+
+
+def described(study: LandscapeStudy) -> Described:
+    """The study as Markdown, as numbers, and drawn: contours, contours without the scales, and surfaces."""
+    return Described(_markdown(study), study.runs, _figure(study))
+
+
+def _markdown(study: LandscapeStudy) -> str:
+    config = study.config
+    lines = [
+        f"# {config.study}",
+        "",
+        f"{config.manifold} in D = {config.dim} with Normal noise of variance {config.variance:g}; 10 layers with",
+        f"networks of 2 x {config.width} units at most; {config.steps:,} steps, {config.seeds} seeds. Loss and",
+        "curvature are those of the first seed on 1,000 test rows, in nats. The same two directions, normalised per",
+        f"filter, for all flows; the grid ends at {config.radius:g} norms of each filter. Scales: what sets the slope",
+        "of a layer, and of the base. Sharpness: the rise of the loss after one step of length 0.05 along the gradient.",
+        "Traces: means over training.",
+        "",
+        *provenance(config.command(), study.runs),
+        *markdown_table(COLUMNS, 1, [_cells(result) for result in study.runs]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cells(result: Result) -> list[str]:
+    spread, entropy, trace = result["validation"], result["entropy"], result["trace"]
+    lower, median, upper = (_shown(spread[name] - entropy) for name in ("lower", "median", "upper"))
+    return [
+        result["flow"],
+        f"{median} ({lower}, {upper})",
+        str(spread["diverged"]),
+        *(_shown(result["eigenvalues"][name]) for name in ("all", "scale", "rest")),
+        *(_shown(result["sharpness"][name]) for name in ("all", "scale", "rest")),
+        *(_shown(float(np.median(_rise(result, name)))) for name in ("all", "rest")),
+        *(_shown(_ratio(trace[name])) for name in ("weight_change", "gradient_norm")),
+    ]
+
+
+def _shown(value: float) -> str:
+    return (f"{value:,.0f}" if abs(value) >= 1000 else number(value)) or DASH
+
+
+def _ratio(groups: dict[str, Any]) -> float:
+    scale, rest = (np.nanmean(np.array(groups[name], float)) for name in ("scale", "rest"))
+    return float(scale / rest)
+
+
+def _rise(result: Result, name: str) -> np.ndarray:
+    """The loss on the grid less that of the model itself, inf where it is not finite."""
+    loss = np.array(result["landscapes"][name], float)
+    loss = np.where(np.isfinite(loss), loss, np.inf)
+    middle = len(loss) // 2
+    rise: np.ndarray = loss - loss[middle, middle]
+    return rise
+
+
+def _figure(study: LandscapeStudy) -> Drawing:
+    coordinates = np.linspace(-study.config.radius, study.config.radius, study.config.points)
+    rows = (("all", "all parameters"), ("rest", "without the scales"))
+
+    def draw(style: Style) -> Figure:
+        count = len(study.runs)
+        figure, grid = figures.panel_grid(3, count, 2.2, 2.0, left=0.8, top=0.5, row_gap=0.65, column_gap=0.45)
+        for column, result in enumerate(study.runs):
+            heights = {name: np.log10(1 + np.maximum(_rise(result, name), 0)) for name, _ in rows}
+            top = max(float(h[np.isfinite(h)].max()) for h in heights.values())
+            for axes, (name, label) in zip(grid[:, column], rows):
+                shown = np.ma.masked_invalid(heights[name])
+                contours = axes.contourf(coordinates, coordinates, shown, levels=LEVELS, cmap=style.density)
+                figure.colorbar(contours, ax=axes, fraction=0.05, pad=0.03).ax.tick_params(labelsize=7)
+                axes.plot(0, 0, "+", color=style.target, markersize=9)
+                axes.set_title(f"{result['flow']}, {label}", fontsize=9)
+                axes.set_aspect("equal")
+                axes.tick_params(labelsize=7)
+            place = grid[2, column].get_position()
+            grid[2, column].remove()
+            surface: Any = figure.add_axes((place.x0, place.y0, place.width, place.height), projection="3d")
+            x, y = np.meshgrid(coordinates, coordinates)
+            surface.plot_surface(x, y, np.minimum(heights["all"], top), cmap=style.density, linewidth=0)
+            surface.tick_params(labelsize=6, pad=-2)
+            surface.set_title(f"{result['flow']}, all parameters", fontsize=9)
+        figure.text(0.02, 0.99, "log₁₀(1 + rise of the loss / nats) around trained flows", va="top", fontsize=10)
+        return figure
+
+    return Drawing(draw)
