@@ -43,7 +43,7 @@ def _markdown(study: LandscapeStudy) -> str:
         f"networks of 2 x {config.width} units at most; {config.steps:,} steps, {config.seeds} seeds. Loss and",
         "curvature are those of the first seed on 1,000 test rows, in nats. The same two directions, normalised per",
         f"filter, for all flows; the grid ends at {config.radius:g} norms of each filter. Scales: what sets the slope",
-        "of a layer, and of the base. Sharpness: the rise of the loss after one step of length 0.05 along the gradient.",
+        "of a layer, and of the base. Sharpness: the rise of the loss after a step of length 0.05 along the gradient.",
         "Traces: means over training.",
         "",
         *provenance(config.command(), study.runs),
