@@ -61,7 +61,7 @@ def test_a_symmetric_density_on_the_line_is_its_own_rearrangement(name, x64):
 
 @pytest.mark.parametrize("dim", [1, 2, 10, 100, 784, 3072])
 def test_normal_data_lose_nothing(dim):
-    """From samples the bound is too high by what the samples leave open: here 1e-3 at most, and 5e-5 in the plane."""
+    """From samples the bound is too high by what the samples leave open: here 1e-3 at most."""
     assert volume_preserving_bound(closed_form(Normal.standard(dim)), dim).nats == pytest.approx(0, abs=1e-5)
     values = -0.5 * np.random.default_rng(dim).chisquare(dim, 100_000) - 0.5 * dim * math.log(2 * math.pi)
     bound = volume_preserving_bound(values, dim, replicates=30)

@@ -17,7 +17,7 @@ def test_one_dimension_many_times_is_the_normal_of_many(dim):
     u = np.linspace(0.001, 0.999, 999)
     np.testing.assert_allclose(states.cdf(exact.quantile(u)), u, atol=1e-6)
     np.testing.assert_allclose(states.quantile(u), exact.quantile(u), atol=1e-5 * exact.variance**0.5)
-    assert states.mean == pytest.approx(exact.mean, rel=1e-8)
+    assert states.mean == pytest.approx(exact.mean, rel=1e-6)
     assert states.variance == pytest.approx(exact.variance, rel=1e-5)
     y = exact.quantile(np.linspace(0.1, 0.9, 9))
     np.testing.assert_allclose(states.pdf(y), exact.pdf(y), rtol=1e-3)
@@ -80,7 +80,7 @@ def test_samples_can_be_parts():
     values = np.random.default_rng(0).normal(-3, 1, 20_000)
     states = convolve([from_log_densities(values), smooth(GammaLaw(0.0, 0.5))])
     assert states.mean == pytest.approx(values.mean() - 0.5, abs=1e-6)
-    assert states.variance == pytest.approx(values.var() + 0.5, rel=1e-6)
+    assert states.variance == pytest.approx(values.var() + 0.5, rel=1e-5)
 
 
 def test_one_part_is_itself():

@@ -136,7 +136,7 @@ def _shells(states: DensityOfStates) -> Shells:
     if not len(states.positions):
         return levels, masses
     counts = np.ceil(ATOM_SHELLS * states.masses).astype(int)
-    pieces = [mass * graded_edges(int(count))[1] for mass, count in zip(states.masses, counts)]
+    pieces = [mass * np.diff(graded_edges(int(count))) for mass, count in zip(states.masses, counts)]
     levels = np.concatenate([levels, np.repeat(states.positions, counts)])
     masses = np.concatenate([masses, *pieces])
     order = np.argsort(-levels, kind="stable")
