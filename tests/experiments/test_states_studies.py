@@ -12,6 +12,8 @@ from pushforward.experiments.inflated import FLOWS, Effort, run_cells
 from pushforward.experiments.inflated_data import Cell, InflatedData
 from tests.test_cli import run
 
+pytestmark = pytest.mark.xdist_group("states-studies")  # its runs are made once
+
 EFFORT = Effort(seeds=2, steps=4, batch_size=8, length=2, width=4, depth=1, side_by_side=8)
 GRID = shlex.split(
     "reproduce density-of-states-grid --manifolds segment-uniform --dims 2 --noises normal --variances 0 0.01 "

@@ -18,6 +18,8 @@ from pushforward.reports.terminal import print_dlgm
 from pushforward.reports.text import number
 from tests.reports.test_train_report import words
 
+pytestmark = pytest.mark.xdist_group("dlgm-report")  # its runs are made once
+
 SMALL = {"hidden": (8,), "steps": 20, "validate_every": 10, "annealing_steps": 5, "test_draws": 4}
 RUNS = {
     "clusters": replace(DLGM_PRESETS["dlgm-clusters"], **SMALL),
