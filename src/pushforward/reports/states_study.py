@@ -37,6 +37,7 @@ COLUMNS = (
     "diverged",
 )
 MARKERS = "os^Dvx"
+LEAST_COLUMNS = 3
 
 
 def described(study: StatesStudy) -> Described:
@@ -110,45 +111,59 @@ def _figure(rows: list[dict[str, Any]]) -> Drawing:
     labels = {"variance": "noise variance s²", "base": "base", "manifold_dim": "manifold dimension d", "flow": "flow"}
     varied = _varied(rows, list(labels))
     families = _values(rows, "flow")
-    down = [(m, n) for m in _values(rows, "manifold") for n in _values(rows, "noise")]
-    down = [pair for pair in down if any((row["manifold"], row["noise"]) == pair for row in rows)]
-    across = _values(rows, "dim")
+    panels = list(dict.fromkeys((row["manifold"], row["noise"], row["dim"]) for row in rows))
+    columns = len(_values(rows, "dim"))
+    columns = columns if columns > 1 else min(LEAST_COLUMNS, len(panels))
+    words = isinstance(rows[0][varied], str)
 
     def draw(style: Style) -> Figure:
         figure, grid = figures.panel_grid(
-            len(down), len(across), 1.9, 1.35, left=1.0, top=0.8, bottom=0.65, row_gap=0.65, column_gap=0.5
+            -(-len(panels) // columns),
+            columns,
+            1.9,
+            1.35,
+            left=1.0,
+            top=1.0,
+            bottom=1.1 if words else 0.65,
+            row_gap=1.15 if words else 0.65,
+            column_gap=0.6,
         )
-        colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
-        for axes_row, (manifold, noise) in zip(grid, down):
-            for axes, dim in zip(axes_row, across):
-                here = [r for r in rows if (r["manifold"], r["noise"], r["dim"]) == (manifold, noise, dim)]
-                ticks = _values(here, varied)
-                for index, family in enumerate(families):
-                    line = [r for r in here if r["flow"] == family and r["kl"] is not None]
-                    _line(axes, line, varied, ticks, colours[index], MARKERS[index], family)
-                bounds = {r[varied]: r["bound"] for r in here}
-                axes.plot(
-                    [ticks.index(value) for value in bounds],
-                    list(bounds.values()),
-                    color=style.text,
-                    linestyle=":",
-                    label="VP bound",
-                )
-                axes.set_title(f"{manifold.removeprefix('segment-')}, {noise}\nD = {dim}", fontsize=8)
-                axes.set_yscale("symlog", linthresh=1e-2)
-                axes.set_ylim(0, 2 * max([r["kl"] for r in here if r["kl"] is not None] + [*bounds.values(), 1e-2]))
-                turned = 60 if isinstance(ticks[0], str) else 0
-                axes.set_xticks(range(len(ticks)), [_tick(tick) for tick in ticks], fontsize=7, rotation=turned)
-                axes.grid(axis="y")
-                axes.spines[["top", "right"]].set_visible(False)
-            axes_row[0].set_ylabel("KL(p‖q) / nats", fontsize=9)
+        for axes in grid.ravel()[len(panels) :]:
+            axes.set_visible(False)
+        for axes, panel in zip(grid.ravel(), panels):
+            here = [row for row in rows if (row["manifold"], row["noise"], row["dim"]) == panel]
+            _panel(axes, here, varied, families, style)
+            manifold, noise, dim = panel
+            axes.set_title(f"{manifold.removeprefix('segment-')}, {noise}\nD = {dim}", fontsize=8)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("KL(p‖q) / nats", fontsize=9)
         for axes in grid[-1]:
             axes.set_xlabel(labels[varied], fontsize=9)
         handles, names = grid[0][0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="upper left", ncols=len(names), bbox_to_anchor=(0.02, 1.0))
+        figure.legend(handles, names, loc="upper left", ncols=columns + 1, bbox_to_anchor=(0.02, 1.0))
         return figure
 
     return Drawing(draw)
+
+
+def _panel(axes: Axes, here: list[dict[str, Any]], varied: str, families: list[str], style: Style) -> None:
+    """KL(p || q) of every family against what is varied, and the bound."""
+    ticks = _values(here, varied)
+    colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+    for family, colour, marker in zip(families, colours, MARKERS):
+        line = [row for row in here if row["flow"] == family and row["kl"] is not None]
+        _line(axes, line, varied, ticks, colour, marker, family)
+    bounds = {row[varied]: row["bound"] for row in here}
+    places = [ticks.index(value) for value in bounds]
+    axes.plot(places, list(bounds.values()), color=style.text, linestyle=":", label="VP bound")
+    axes.set_yscale("symlog", linthresh=1e-2)
+    axes.set_ylim(0, 2 * max([row["kl"] for row in here if row["kl"] is not None] + [*bounds.values(), 1e-2]))
+    turned: dict[str, Any] = (
+        {"rotation": 55, "ha": "right", "rotation_mode": "anchor"} if isinstance(ticks[0], str) else {}
+    )
+    axes.set_xticks(range(len(ticks)), [_tick(tick) for tick in ticks], fontsize=7, **turned)
+    axes.grid(axis="y")
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _line(
