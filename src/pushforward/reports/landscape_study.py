@@ -58,7 +58,7 @@ def _cells(result: Result) -> list[str]:
     return [
         result["flow"],
         f"{median} ({lower}, {upper})",
-        str(spread["diverged"]),
+        f"{spread['diverged']:.0%}",
         *(_shown(result["eigenvalues"][name]) for name in ("all", "scale", "rest")),
         *(_shown(result["sharpness"][name]) for name in ("all", "scale", "rest")),
         *(_shown(float(np.median(_rise(result, name)))) for name in ("all", "rest")),
@@ -88,28 +88,35 @@ def _figure(study: LandscapeStudy) -> Drawing:
     coordinates = np.linspace(-study.config.radius, study.config.radius, study.config.points)
     rows = (("all", "all parameters"), ("rest", "without the scales"))
 
+    heights = [{name: np.log10(1 + np.maximum(_rise(result, name), 0)) for name, _ in rows} for result in study.runs]
+    top = max(float(h[np.isfinite(h)].max()) for each in heights for h in each.values())
+    levels = np.linspace(0, max(top, 1e-6), LEVELS + 1)
+
     def draw(style: Style) -> Figure:
         count = len(study.runs)
-        figure, grid = figures.panel_grid(3, count, 2.2, 2.0, left=0.8, top=0.5, row_gap=0.65, column_gap=0.45)
-        for column, result in enumerate(study.runs):
-            heights = {name: np.log10(1 + np.maximum(_rise(result, name), 0)) for name, _ in rows}
-            top = max(float(h[np.isfinite(h)].max()) for h in heights.values())
+        figure, grid = figures.panel_grid(
+            3, count, 2.2, 2.0, left=0.7, right=0.9, top=0.75, bottom=0.3, row_gap=0.6, column_gap=0.5
+        )
+        for column, (result, each) in enumerate(zip(study.runs, heights)):
             for axes, (name, label) in zip(grid[:, column], rows):
-                shown = np.ma.masked_invalid(heights[name])
-                contours = axes.contourf(coordinates, coordinates, shown, levels=LEVELS, cmap=style.density)
-                figure.colorbar(contours, ax=axes, fraction=0.05, pad=0.03).ax.tick_params(labelsize=7)
+                shown = np.ma.masked_invalid(each[name])
+                contours = axes.contourf(coordinates, coordinates, shown, levels=levels, cmap=style.density)
                 axes.plot(0, 0, "+", color=style.target, markersize=9)
                 axes.set_title(f"{result['flow']}, {label}", fontsize=9)
-                axes.set_aspect("equal")
                 axes.tick_params(labelsize=7)
             place = grid[2, column].get_position()
             grid[2, column].remove()
             surface: Any = figure.add_axes((place.x0, place.y0, place.width, place.height), projection="3d")
             x, y = np.meshgrid(coordinates, coordinates)
-            surface.plot_surface(x, y, np.minimum(heights["all"], top), cmap=style.density, linewidth=0)
+            lifted = np.minimum(each["all"], top)
+            surface.plot_surface(x, y, lifted, cmap=style.density, vmin=0, vmax=levels[-1], linewidth=0)
+            surface.set_zlim(0, levels[-1])
             surface.tick_params(labelsize=6, pad=-2)
             surface.set_title(f"{result['flow']}, all parameters", fontsize=9)
-        figure.text(0.02, 0.99, "log₁₀(1 + rise of the loss / nats) around trained flows", va="top", fontsize=10)
+        corner, end = grid[1, -1].get_position(), grid[0, -1].get_position()
+        bar = figure.add_axes((end.x1 + 0.02, corner.y0, 0.015, end.y1 - corner.y0))
+        figure.colorbar(contours, cax=bar).ax.tick_params(labelsize=7)
+        figure.text(0.02, 0.985, "log₁₀(1 + rise of the loss / nats) around trained flows", va="top", fontsize=10)
         return figure
 
     return Drawing(draw)
