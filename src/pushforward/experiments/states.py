@@ -46,6 +46,8 @@ DISTRIBUTIONS: dict[str, Callable[[int], Distribution]] = {
 }
 
 LARGEST_SAMPLE = 10_000_000
+OWN_DRAWS = 2**15
+REPLICATES = 40  # of the bound from a Student-t base, each of which takes a minimisation
 
 
 @dataclass(frozen=True)
@@ -183,13 +185,13 @@ def advise(file: str, tolerance: float, steps: int, seed: int, out: Path | None,
     if not run.finished:
         run_train(run)
     flow, dim = run.flow, int(np.prod(rows.shape))
-    own = states.from_draws(flow, jax.random.key(seed))
+    own = states.from_draws(flow, jax.random.key(seed), OWN_DRAWS)
     held_out = states.from_data(flow, rows.test)
     laws = own, held_out
     bounds = tuple(states.volume_preserving_bound(law, dim) for law in laws)
     by_df = {df: states.volume_preserving_bound(own, dim, "student-t", df=df, replicates=1).nats for df in DEGREES}
     df = min(by_df, key=lambda df: by_df[df])
-    matched = tuple(states.volume_preserving_bound(law, dim, "student-t", df=df) for law in laws)
+    matched = tuple(states.volume_preserving_bound(law, dim, "student-t", df=df, replicates=REPLICATES) for law in laws)
     normal = _normal_log_likelihood(rows.train, rows.test)
     low, high = min(bound.low for bound in bounds), max(bound.high for bound in bounds)
     return Advice(
