@@ -111,7 +111,11 @@ def _figure(rows: list[dict[str, Any]]) -> Drawing:
     labels = {"variance": "noise variance s²", "base": "base", "manifold_dim": "manifold dimension d", "flow": "flow"}
     varied = _varied(rows, list(labels))
     families = _values(rows, "flow")
-    panels = list(dict.fromkeys((row["manifold"], row["noise"], row["dim"]) for row in rows))
+    shapes, noises = _values(rows, "manifold"), _values(rows, "noise")
+    panels = sorted(
+        {(row["manifold"], row["noise"], row["dim"]) for row in rows},
+        key=lambda panel: (shapes.index(panel[0]), noises.index(panel[1]), panel[2]),
+    )
     columns = len(_values(rows, "dim"))
     columns = columns if columns > 1 else min(LEAST_COLUMNS, len(panels))
     words = isinstance(rows[0][varied], str)
