@@ -80,6 +80,7 @@ def test_bad_input_is_one_line(files, capsys, words, message):
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not (files / "density-of-states.png").exists()
+    assert not (files / "runs").exists()
 
 
 @pytest.mark.parametrize(

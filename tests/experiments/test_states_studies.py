@@ -68,6 +68,7 @@ def test_a_finished_cell_is_not_run_again(study, capsys):
         ("--noises gaussian", "unknown noise"),
         ("--bases normall", "did you mean 'normal'"),
         ("--variances -1", "--variances must be 0 or more"),
+        ("--variances 0", "--variances must have one above 0"),
         ("--dims 1", "--dims must be 2 or more"),
         ("--seeds 0", "--seeds must be 1 or more"),
     ],
@@ -76,7 +77,7 @@ def test_refusals_are_one_line(study, capsys, words, message):
     code, _, err = run(capsys, *GRID, *words.split(), "--out", study)
     assert code == 2
     assert message in err
-    assert len(err.strip().splitlines()[-1:]) == 1
+    assert "Traceback" not in err
 
 
 def test_a_cell_does_not_depend_on_those_beside_it():

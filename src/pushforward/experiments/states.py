@@ -177,13 +177,10 @@ def advise(file: str, tolerance: float, steps: int, seed: int, out: Path | None,
         data=file, flow="nsf_coupling", length=6, width=64, batch_size=256, steps=steps, patience=1_000, seed=seed
     )
     config.check()
-    run = start_run(_for_one_dimension(config), out, force)
+    run = start_run(_suited(config), out, force)
     assert isinstance(run, TrainRun)
+    run_train(run)
     rows = run.dataset
-    if rows.levels is not None:
-        raise UserError(f"{rows.name} holds images, whose densities depend on their dequantisation: advice is for rows")
-    if not run.finished:
-        run_train(run)
     flow, dim = run.flow, int(np.prod(rows.shape))
     own = states.from_draws(flow, jax.random.key(seed), OWN_DRAWS)
     held_out = states.from_data(flow, rows.test)
@@ -211,9 +208,15 @@ def advise(file: str, tolerance: float, steps: int, seed: int, out: Path | None,
     )
 
 
-def _for_one_dimension(config: TrainConfig) -> TrainConfig:
-    """Coupling layers need two dimensions; in one, autoregressive splines are plain splines."""
+def _suited(config: TrainConfig) -> TrainConfig:
+    """The settings as they suit the data: coupling layers need two dimensions; in one, splines are autoregressive.
+
+    Raises:
+        UserError: the data cannot be read, or are images.
+    """
     dataset = data.load(config.data, seed=config.seed, validation=config.validation, test=config.test)
+    if dataset.levels is not None:
+        raise UserError(f"{dataset.name} holds images, whose densities depend on their dequantisation: give rows")
     return replace(config, flow="nsf_autoregressive") if dataset.shape == (1,) else config
 
 

@@ -155,6 +155,8 @@ class StatesStudyConfig(StudyConfig):
         for name, least in (("dims", 2), ("manifold_dims", 0), ("variances", 0)):
             for value in getattr(self, name) or ():
                 check_least(name, value, least)
+        if self.variances and not any(self.variances):
+            raise UserError("--variances must have one above 0: without noise there is no density to compare with")
 
 
 @dataclass(frozen=True)
