@@ -143,6 +143,18 @@ BASES: dict[str, Callable[[int], Distribution]] = {
 }
 
 
+def check_cell(cell: Cell) -> None:
+    """Refuse a cell that cannot be run.
+
+    Raises:
+        UserError: it has an unknown name in it, or its density is not known exactly.
+    """
+    for kind, name, known in (("flow", cell.flow, FLOWS), ("base", cell.base, BASES)):
+        if name not in known:
+            raise UserError(f"unknown {kind} {name!r}{nearest(name, known)}; there are {', '.join(known)}")
+    cell.inflated()
+
+
 def run_cells(
     cells: Sequence[Cell], effort: Effort, seed: int, on_result: Callable[[Cell, dict[str, Any]], None]
 ) -> None:
@@ -159,11 +171,7 @@ def run_cells(
         return cell.dim, cell.flow, cell.noise, cell.base
 
     for cell in cells:
-        if cell.flow not in FLOWS:
-            raise UserError(f"unknown flow {cell.flow!r}{nearest(cell.flow, FLOWS)}; there are {', '.join(FLOWS)}")
-        if cell.base not in BASES:
-            raise UserError(f"unknown base {cell.base!r}{nearest(cell.base, BASES)}; there are {', '.join(BASES)}")
-        cell.inflated()
+        check_cell(cell)
     at_once = max(1, effort.side_by_side // effort.seeds)
     for _, group in groupby(sorted(cells, key=program), key=program):
         together = list(group)

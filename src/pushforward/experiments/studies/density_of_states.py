@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
-from pushforward.experiments.inflated import Effort, run_cells
+from pushforward.experiments.inflated import Effort, check_cell, run_cells
 from pushforward.experiments.inflated_data import Cell
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
@@ -94,6 +94,8 @@ def _run(config: StatesStudyConfig, axes: Axes) -> StatesStudy:
             axes.manifolds, axes.manifold_dims, axes.dims, axes.noises, axes.variances, axes.flows, axes.bases
         )
     ]
+    for cell in cells:
+        check_cell(cell)
     folder = config.folder / "cells"
     settings = {**asdict(effort), "seed": config.seed}
     waiting = [cell for cell in cells if not finished_cell(folder / f"{cell.name}.json", settings)]
