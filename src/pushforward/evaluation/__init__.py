@@ -1,4 +1,4 @@
-"""How good a fit is: importance sampling, annealed or not, Pareto k-hat, quadrature."""
+"""How good a fit is: importance sampling, annealed or not, Pareto k-hat, quadrature; how well outliers are told."""
 
 from pushforward.evaluation.ais import (
     AISResult,
@@ -13,13 +13,17 @@ from pushforward.evaluation.grid import GridEstimate, grid_estimate
 from pushforward.evaluation.importance import ImportanceEstimate, importance_estimate, log_weights
 from pushforward.evaluation.judge import Judgement, judge
 from pushforward.evaluation.psis import pareto_k, verdict
+from pushforward.evaluation.roc import AUROC, ROC, auroc, roc_curve
 
 __all__ = [
+    "AUROC",
+    "ROC",
     "AISResult",
     "GridEstimate",
     "ImportanceEstimate",
     "Judgement",
     "ais",
+    "auroc",
     "grid_estimate",
     "importance_estimate",
     "judge",
@@ -28,6 +32,7 @@ __all__ = [
     "log_weights",
     "pareto_k",
     "reverse_ais",
+    "roc_curve",
     "sigmoidal_schedule",
     "tune_step_sizes",
     "verdict",

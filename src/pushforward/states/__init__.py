@@ -8,6 +8,7 @@ from pushforward.states.convolution import convolve
 from pushforward.states.density import DensityOfStates, Histogram, from_log_densities
 from pushforward.states.distances import Comparison, centred_wasserstein, compare, kl, mean_gap, wasserstein
 from pushforward.states.sources import density_of_states, from_data, from_draws
+from pushforward.states.typicality import TypicalSet
 
 __all__ = [
     "Bound",
@@ -16,6 +17,7 @@ __all__ = [
     "DensityOfStates",
     "Estimate",
     "Histogram",
+    "TypicalSet",
     "bootstrap",
     "centred_wasserstein",
     "closed_form",
