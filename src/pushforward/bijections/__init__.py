@@ -1,6 +1,6 @@
 """Bijections with log-determinants, one family a file."""
 
-from pushforward.bijections.affine import ActNorm, DiagonalAffine, Translation, VolumePreservingAffine
+from pushforward.bijections.affine import ActNorm, DiagonalAffine, Scaling, Translation, VolumePreservingAffine
 from pushforward.bijections.autoregressive import MaskedAutoregressive
 from pushforward.bijections.base import Bijection, Volume
 from pushforward.bijections.compose import Chain, Concatenate, Frozen, Inverse, Pointwise, Stack
@@ -54,6 +54,7 @@ __all__ = [
     "Reshape",
     "Residual",
     "Rotation",
+    "Scaling",
     "Sigmoid",
     "Sigmoidal",
     "Softplus",

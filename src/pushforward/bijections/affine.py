@@ -1,5 +1,6 @@
 """Elementwise affine maps."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -60,6 +61,37 @@ class DiagonalAffine(Bijection):
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return (y - self.loc) * jnp.exp(-self.log_scale), -jnp.sum(self.log_scale)
+
+
+class Scaling(Bijection):
+    """`f(x) = exp(log_scale) x`, one scale for all dimensions.
+
+    Attributes:
+        log_scale: shape `()`.
+        dim: dimensions D.
+    """
+
+    log_scale: Float[Array, "..."]
+    dim: int = eqx.field(static=True)
+
+    @staticmethod
+    def identity(dim: int) -> "Scaling":
+        """The layer that does nothing yet."""
+        return Scaling(jnp.zeros(()), dim)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.dim,)
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.CONSTANT
+
+    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return jnp.exp(self.log_scale) * x, self.dim * self.log_scale
+
+    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        return jnp.exp(-self.log_scale) * y, -self.dim * self.log_scale
 
 
 class VolumePreservingAffine(Bijection):

@@ -1,5 +1,7 @@
 """Mixtures of families, dimension by dimension."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
@@ -36,9 +38,10 @@ class FamilyMixture(Distribution):
             raise ValueError(f"logits have shape {self.logits.shape}, the components {shapes}")
 
     @staticmethod
-    def standard(dim: int) -> "FamilyMixture":
-        """Equal weights of the trained standard Normal, Laplace, Logistic and StudentT in `dim` dimensions."""
-        families = (Normal, Laplace, Logistic, StudentT)
+    def standard(
+        dim: int, families: Sequence[type[LocationScale]] = (Normal, Laplace, Logistic, StudentT)
+    ) -> "FamilyMixture":
+        """Equal weights of trained families, each as its `standard` is, in `dim` dimensions."""
         components = tuple(family.standard(dim, trained=True) for family in families)
         return FamilyMixture(jnp.zeros((len(components), dim)), components)
 

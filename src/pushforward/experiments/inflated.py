@@ -13,15 +13,26 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
+from scipy.stats import t
 
 from pushforward import flows, manifolds, states, training
-from pushforward.bijections import Bijection, Chain, DiagonalAffine, Frozen, Stack, Volume
-from pushforward.distributions import Distribution, FamilyMixture, Normal, Pushforward, StudentT
+from pushforward.bijections import Bijection, Chain, DiagonalAffine, Frozen, Scaling, Stack, Volume
+from pushforward.distributions import (
+    Distribution,
+    FamilyMixture,
+    GeneralizedNormal,
+    Gumbel,
+    Laplace,
+    Normal,
+    Pushforward,
+    StudentT,
+)
 from pushforward.errors import UserError, nearest
-from pushforward.experiments.inflated_data import SHOWN, TEST, Cell, InflatedData
+from pushforward.experiments.inflated_data import DIAGONALS, SHOWN, TEST, Cell, InflatedData, drawn_states
 
-LEARNING_RATE = 1e-3
 RECORDS = 10
+LEVEL = 0.95
+POWER = 32.0
 
 Optimizer: TypeAlias = optax.GradientTransformation
 
@@ -38,6 +49,10 @@ class Effort:
         width: hidden units of each network, at most; `4 D` where that is less.
         depth: hidden layers of each network.
         side_by_side: models in one program, which bounds the memory.
+        points: of the manifold, to train on.
+        learning_rate: of Adam, at the start of a cosine schedule.
+        gradient_clip: largest global norm of a gradient; 0 for none.
+        scale: largest log scale of an affine layer at the start.
     """
 
     seeds: int
@@ -47,6 +62,10 @@ class Effort:
     width: int
     depth: int
     side_by_side: int
+    points: int = 1_000
+    learning_rate: float = 1e-3
+    gradient_clip: float = 10.0
+    scale: float = 2.0
 
 
 class Member(eqx.Module):
@@ -100,13 +119,22 @@ class HeldOutSets(eqx.Module):
 MakeFlow = Callable[[PRNGKeyArray, int, Distribution, Effort], Pushforward]
 
 
-def _coupling(recipe: Callable[..., Pushforward], **options: Any) -> MakeFlow:
+def _coupling(recipe: Callable[..., Pushforward]) -> MakeFlow:
     """A flow whose layers take turns in which half of the dimensions they move."""
 
     def make(key: PRNGKeyArray, dim: int, base: Distribution, effort: Effort) -> Pushforward:
         width = min(effort.width, 4 * dim)
         common: dict[str, Any] = {"width": width, "depth": effort.depth, "activation": jax.nn.relu}
-        return recipe(key, dim, effort.length, base=base, mixing="reverse", **common, **options)
+        return recipe(key, dim, effort.length, base=base, mixing="reverse", **common)
+
+    return make
+
+
+def _affine(recipe: Callable[..., Pushforward]) -> MakeFlow:
+    """Coupling layers with scales."""
+
+    def make(key: PRNGKeyArray, dim: int, base: Distribution, effort: Effort) -> Pushforward:
+        return _coupling(partial(recipe, scale=effort.scale))(key, dim, base, effort)
 
     return make
 
@@ -122,24 +150,45 @@ def _one_varying_layer(key: PRNGKeyArray, dim: int, base: Distribution, effort: 
     key_flow, key_base = jax.random.split(key)
     width = min(effort.width, 4 * dim)
     varying = flows.real_nvp(key_base, dim, 2, base=base, mixing="reverse", width=width, depth=effort.depth)
-    return _coupling(flows.real_vp)(key_flow, dim, varying, effort)
+    return _affine(flows.real_vp)(key_flow, dim, varying, effort)
 
 
 FLOWS: dict[str, MakeFlow] = {
     "nice": _coupling(flows.nice),
-    "real-vp": _coupling(flows.real_vp),
-    "real-nvp": _coupling(flows.real_nvp),
+    "real-vp": _affine(flows.real_vp),
+    "real-nvp": _affine(flows.real_nvp),
     "residual": _residual,
     "vp-nvp": _one_varying_layer,
     "spline": _coupling(flows.nsf_coupling),
 }
 
 
-BASES: dict[str, Callable[[int], Distribution]] = {
-    "trained-normal": partial(Normal.standard, trained=True),
+MakeBase = Callable[[int, bool], Distribution]
+
+
+def _scaled_normal(dim: int, trained: bool) -> Distribution:
+    """`N(0, s^2 I)` with s trained, whatever the diagonal."""
+    return Pushforward(Normal.standard(dim), Scaling.identity(dim))
+
+
+def _uniform(dim: int, trained: bool) -> Distribution:
+    """Uniform of variance 1 but for its walls, which have a gradient: a generalised normal whose power is held."""
+    scale = jnp.full(dim, 0.5 * math.log(3))
+    walls = GeneralizedNormal(jnp.zeros(dim), scale, False, log_beta=jnp.full(dim, math.log(POWER)))
+    return Pushforward(walls, DiagonalAffine.identity(dim)) if trained else walls
+
+
+def _families(dim: int, trained: bool) -> Distribution:
+    """A trained mixture in each dimension, whatever the diagonal."""
+    return FamilyMixture.standard(dim, (Normal, Gumbel, Laplace, GeneralizedNormal))
+
+
+BASES: dict[str, MakeBase] = {
     "normal": Normal.standard,
-    "student-t": partial(StudentT.standard, trained=True),
-    "families": FamilyMixture.standard,
+    "scaled-normal": _scaled_normal,
+    "student-t": StudentT.standard,
+    "uniform": _uniform,
+    "families": _families,
 }
 
 
@@ -149,7 +198,8 @@ def check_cell(cell: Cell) -> None:
     Raises:
         UserError: it has an unknown name in it, or its density is not known exactly.
     """
-    for kind, name, known in (("flow", cell.flow, FLOWS), ("base", cell.base, BASES)):
+    kinds = ("flow", cell.flow, FLOWS), ("base", cell.base, BASES), ("diagonal", cell.diagonal, DIAGONALS)
+    for kind, name, known in kinds:
         if name not in known:
             raise UserError(f"unknown {kind} {name!r}{nearest(name, known)}; there are {', '.join(known)}")
     cell.inflated()
@@ -160,15 +210,15 @@ def run_cells(
 ) -> None:
     """Train and measure every cell; `on_result` gets each as soon as it is done.
 
-    Cells of one D, flow, base and kind of noise are trained in one program, as many at a time as `effort` allows.
-    The result of a cell does not depend on the cells beside it, but for rounding.
+    Cells of one D, flow, base, diagonal and kind of noise are trained in one program, as many at a time as `effort`
+    allows. The result of a cell does not depend on the cells beside it, but for rounding.
 
     Raises:
         UserError: a cell has an unknown name in it, or its density is not known exactly.
     """
 
     def program(cell: Cell) -> tuple[Any, ...]:
-        return cell.dim, cell.flow, cell.noise, cell.base
+        return cell.dim, cell.flow, cell.noise, cell.base, cell.diagonal
 
     for cell in cells:
         check_cell(cell)
@@ -187,13 +237,13 @@ def train_together(
     """The members of cells that fit into one program, seeds next to each other, and the data of each cell.
 
     Args:
-        cells: of one D, flow, base and kind of noise.
+        cells: of one D, flow, base, diagonal and kind of noise.
         effort: how they are trained.
         seed: of everything random.
         wrap: what is made of the optimiser, such as `stability.traced`, given one member.
     """
     key = jax.random.key(seed)
-    data = [InflatedData(cell, seed) for cell in cells]
+    data = [InflatedData(cell, effort.points, seed) for cell in cells]
     make_flow, first = FLOWS[cells[0].flow], cells[0]
     count = len(cells) * effort.seeds
     indices = jnp.arange(count) // effort.seeds, jnp.arange(count) % effort.seeds
@@ -202,7 +252,8 @@ def train_together(
     loc, scale = (jnp.stack(arrays) for arrays in zip(*(each.diagonal for each in data)))
 
     def make(data: Int[Array, ""], seed: Int[Array, ""]) -> Member:
-        flow = make_flow(jax.random.fold_in(key_flows, seed), first.dim, BASES[first.base](first.dim), effort)
+        base = BASES[first.base](first.dim, first.diagonal in ("matched", "trained"))
+        flow = make_flow(jax.random.fold_in(key_flows, seed), first.dim, base, effort)
         diagonal = Frozen(DiagonalAffine(loc[data], jnp.log(scale[data])))
         return Member(Pushforward(flow.base, Chain((flow.bijection, diagonal))), data, seed)
 
@@ -214,7 +265,7 @@ def train_together(
         effort.batch_size,
     )
     members = eqx.filter_jit(eqx.filter_vmap(make))(*indices)
-    optimizer = training.adam(LEARNING_RATE, effort.steps, gradient_clip=10.0)
+    optimizer = training.adam(effort.learning_rate, effort.steps, gradient_clip=effort.gradient_clip)
     trained = training.fit(
         members,
         loss,
@@ -243,8 +294,29 @@ def _run_together(cells: list[Cell], effort: Effort, seed: int) -> list[dict[str
             }
             for i in members
         ]
-        results.append({"cell": asdict(each.cell), "truth": each.truth, "members": rows, "seconds": seconds})
+        result = {"cell": asdict(each.cell), "truth": each.truth, "members": rows, "seconds": seconds}
+        if each.log_p is not None:
+            gaps = each.log_p - np.asarray(measured.log_q[members.start : members.stop], np.float64)
+            result["intervals"] = {"kl": mean_interval(gaps)}
+        results.append(result)
     return results
+
+
+def mean_interval(gaps: Float[np.ndarray, "seeds rows"]) -> tuple[float, float] | None:
+    """95% interval of the mean of `gaps` over seeds and rows, both of which are samples; seeds that diverged left out.
+
+    Its variance is that between the seeds plus that between the rows, which is a little too much (Owen, 2007, "The
+    pigeonhole bootstrap", section 3); the quantile is that of Student's t for the seeds. Of one seed it is that of the
+    rows alone.
+    """
+    gaps = gaps[np.isfinite(gaps).all(axis=1)]
+    seeds, rows = gaps.shape
+    if seeds == 0:
+        return None
+    of_rows = gaps.mean(axis=0).var(ddof=1) / rows
+    of_seeds = gaps.mean(axis=1).var(ddof=1) / seeds if seeds > 1 else 0.0
+    margin = t(max(seeds - 1, rows * (seeds == 1))).ppf((1 + LEVEL) / 2) * math.sqrt(of_rows + of_seeds)
+    return float(gaps.mean() - margin), float(gaps.mean() + margin)
 
 
 class _Measured(eqx.Module):
@@ -276,14 +348,17 @@ def _judge(data: InflatedData, flow: Pushforward, measured: _Measured) -> dict[s
     gap = data.log_p - log_q
     result["kl"], result["kl_std_error"] = _finite(gap.mean()), _finite(gap.std(ddof=1) / math.sqrt(len(gap)))
     if data.cell.noise == "normal":
-        on_manifold = data.log_p_along - (np.asarray(measured.log_q_along, np.float64) - data.deflation)
-        result["kl_on_manifold"] = _finite(on_manifold.mean())
+        log_q_along = np.asarray(measured.log_q_along, np.float64) - data.deflation
+        result["kl_on_manifold"] = _finite(float(np.mean(data.log_p_along - log_q_along)))
+        if np.isfinite(log_q_along).all():
+            result["states_on_manifold"] = drawn_states(states.from_log_densities(log_q_along))
     result |= {"optimal": _numbers(measured.optimal), "actual": _numbers(measured.actual)}
     own = _own_states(flow, np.asarray(measured.log_q_own, np.float64))
     if own is not None:
         result["w1"] = _finite(states.wasserstein(data.states, own))
         result["w1_centred"] = _finite(states.centred_wasserstein(data.states, own))
         result["mean_gap"] = _finite(states.mean_gap(data.states, own))
+        result["states"] = drawn_states(own)
     return result
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,10 +15,11 @@ from pushforward import manifolds, states
 from pushforward.manifolds import Inflated
 from pushforward.states import DensityOfStates
 
-Diagonal = Literal["matched", "none"]
+DIAGONALS = "matched", "fixed", "trained", "none"
 
-TRAIN, VALIDATION, TEST, TRUTH = 1_000, 500, 4_000, 2**15
+VALIDATION, TEST, TRUTH = 500, 4_000, 2**15
 SHOWN = 64
+LEVELS = (np.arange(100) + 0.5) / 100
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ class Cell:
         noise: one of `manifolds.NOISES`.
         variance: of the noise in each dimension, s^2.
         flow: one of `FLOWS`.
-        base: one of `BASES`; a `trained-normal` is a trained diagonal scale of constant determinant.
-        diagonal: whether the data are standardised by a fixed map of constant determinant, which is 1/s in the
-            dimensions normal to the manifold, or left as they are.
+        base: one of `BASES`.
+        diagonal: one of `DIAGONALS`, maps of constant determinant around the layers. `fixed`: one that standardises
+            the data, which is 1/s in the dimensions normal to the manifold; `trained`: the location and scale of the
+            base; `matched`: both.
     """
 
     manifold: str
@@ -42,8 +44,8 @@ class Cell:
     noise: str
     variance: float
     flow: str
-    base: str = "trained-normal"
-    diagonal: Diagonal = "matched"
+    base: str = "normal"
+    diagonal: str = "matched"
     manifold_dim: int | None = None
 
     @property
@@ -66,7 +68,7 @@ class InflatedData:
     Attributes:
         cell: the cell.
         inflated: the distribution.
-        points: of the manifold, to train on.
+        points: of the manifold, `size` of them, to train on.
         validation: rows with noise.
         test: rows with noise.
         log_p: log-density of the test rows; None without noise.
@@ -76,10 +78,10 @@ class InflatedData:
         truth: numbers that do not depend on the flow; none without noise.
     """
 
-    def __init__(self, cell: Cell, seed: int) -> None:
+    def __init__(self, cell: Cell, size: int, seed: int) -> None:
         self.cell = cell
         self.inflated = cell.inflated()
-        drawn = _draw(self.inflated, jax.random.key(seed), with_density=cell.variance > 0)
+        drawn = _draw(self.inflated, jax.random.key(seed), size, with_density=cell.variance > 0)
         self.points, self.validation, self.test, self.along, log_p_along, log_p = drawn
         self.log_p_along = np.asarray(log_p_along, np.float64)
         self.log_p: Float[np.ndarray, " n"] | None = None
@@ -88,13 +90,20 @@ class InflatedData:
         if log_p is not None:
             self.log_p = np.asarray(log_p, np.float64)
             self.states, truth = _truth(cell.manifold, cell.manifold_dim, cell.dim, cell.noise, cell.variance, seed)
-            self.truth = {**truth, "position": np.asarray(self.test[:SHOWN, 0], np.float64).tolist()}
+            self.truth = {
+                **truth,
+                "position": np.asarray(self.test[:SHOWN, 0], np.float64).tolist(),
+                "states": drawn_states(self.states),
+                "states_on_manifold": drawn_states(states.from_log_densities(self.log_p_along)),
+            }
+            if cell.noise == "normal":
+                self.truth["deflation"] = self.deflation
 
     @property
     def diagonal(self) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
         """Mean and standard deviation of the data in each dimension, or 0 and 1 if they are to be left as they are."""
         dim, variance = self.cell.dim, self.cell.variance
-        if self.cell.diagonal == "none":
+        if self.cell.diagonal not in ("matched", "fixed"):
             return jnp.zeros(dim), jnp.ones(dim)
         # Without noise there is nothing to divide by in the dimensions normal to the manifold.
         varies = jnp.arange(dim) < self.inflated.manifold.ambient_dim
@@ -109,6 +118,14 @@ class InflatedData:
         """
         codim = self.cell.dim - self.inflated.manifold.dim
         return -0.5 * codim * math.log(2 * math.pi * self.cell.variance)
+
+
+def drawn_states(law: DensityOfStates) -> dict[str, Any]:
+    """A density of states as numbers for a figure: its quantiles at `LEVELS`, and its atoms with their masses."""
+    return {
+        "quantiles": law.quantile(LEVELS).tolist(),
+        "atoms": np.stack([law.positions, law.masses], axis=1).tolist(),
+    }
 
 
 @cache
@@ -136,12 +153,12 @@ def _truth(
 
 @eqx.filter_jit
 def _draw(
-    inflated: Inflated, key: PRNGKeyArray, *, with_density: bool
+    inflated: Inflated, key: PRNGKeyArray, size: int, *, with_density: bool
 ) -> tuple[Array, Array, Array, Array, Array, Any]:
     """The arrays of `InflatedData`: points, validation, test, along, and log-densities along and of the test rows."""
     key_train, key_validation, key_test, key_along = jax.random.split(key, 4)
     manifold = inflated.manifold
-    points = inflated.embed(manifold.sample(key_train, (TRAIN,)))
+    points = inflated.embed(manifold.sample(key_train, (size,)))
     along = manifold.sample(key_along, (TEST,))
     if with_density:
         test, log_p = inflated.sample_and_log_prob(key_test, (TEST,))

@@ -137,7 +137,10 @@ class StatesStudyConfig(StudyConfig):
     """families: nice, real-vp, real-nvp, residual, vp-nvp, spline"""
 
     bases: tuple[str, ...] | None = None
-    """what they start from: trained-normal, normal, student-t, families"""
+    """what they start from: normal, scaled-normal, student-t, uniform, families"""
+
+    diagonals: tuple[str, ...] | None = None
+    """maps of constant determinant around the layers: matched, fixed, trained, none"""
 
     seeds: int | None = None
     """models of each cell, trained side by side"""
@@ -200,6 +203,55 @@ class LandscapeConfig(StudyConfig):
             raise UserError(f"--radius must be positive, got {self.radius}")
 
 
+@dataclass(frozen=True)
+class OutOfDistributionConfig(StudyConfig):
+    """Flows of images that are shown images of another kind."""
+
+    budget: Literal["smoke", "paper"] = "smoke"
+    """how much of everything that is not given: small networks for a look in minutes, or the real thing on a GPU"""
+
+    data: tuple[str, ...] = ("fashion-mnist", "mnist")
+    """sets of images of one shape, or .npy files; flows are trained on each, and the others are outliers"""
+
+    flows: tuple[str, ...] = ("glow", "real-nvp", "bottleneck")
+    """multi-scale with channels mixed or permuted; or couplings of whole images by narrow networks"""
+
+    groups: tuple[int, ...] = (1, 2, 10)
+    """images that are judged together"""
+
+    seeds: int | None = None
+    """flows of each cell"""
+
+    steps: int | None = None
+    """updates of each flow"""
+
+    length: int | None = None
+    """couplings in each level, K; of bottleneck half of all"""
+
+    width: int | None = None
+    """channels of each network"""
+
+    bottleneck: int | None = None
+    """hidden units of each network of bottleneck"""
+
+    images: int | None = None
+    """test images at most, and as many of the validation set, drawn at random"""
+
+    draws: int | None = None
+    """samples of each flow"""
+
+    def check(self) -> None:
+        super().check()
+        for name in ("seeds", "steps", "length", "width", "bottleneck"):
+            check_least(name, getattr(self, name), 1)
+        for name in ("images", "draws"):
+            check_least(name, getattr(self, name), 10)
+        for size in self.groups:
+            check_least("groups", size, 1)
+        if len({Path(source).stem for source in self.data}) < max(2, len(self.data)):
+            raise UserError("--data must be two sets of images or more, with names that differ")
+
+
 STUDY_CONFIGS: dict[str, StudyConfig] = {
     "rezende-mohamed-figure-3": EnergiesConfig("rezende-mohamed-figure-3"),
     "rezende-mohamed-figure-4": DlgmStudyConfig("rezende-mohamed-figure-4"),
@@ -208,6 +260,8 @@ STUDY_CONFIGS: dict[str, StudyConfig] = {
     "density-of-states-grid": StatesStudyConfig("density-of-states-grid"),
     "density-of-states-dimension": StatesStudyConfig("density-of-states-dimension"),
     "density-of-states-noise": StatesStudyConfig("density-of-states-noise"),
+    "density-of-states-diagonal": StatesStudyConfig("density-of-states-diagonal"),
     "vp-bound": StatesStudyConfig("vp-bound"),
     "loss-landscape": LandscapeConfig("loss-landscape"),
+    "out-of-distribution": OutOfDistributionConfig("out-of-distribution"),
 }

@@ -5,9 +5,16 @@ from typing import Any
 
 from pushforward.errors import UserError, nearest
 from pushforward.experiments.studies.base import Study
-from pushforward.experiments.studies.density_of_states import run_bound, run_dimension, run_grid, run_noise
+from pushforward.experiments.studies.density_of_states import (
+    run_bound,
+    run_diagonal,
+    run_dimension,
+    run_grid,
+    run_noise,
+)
 from pushforward.experiments.studies.dlgm import run_amortised_or_static, run_figure_4, run_table_3
 from pushforward.experiments.studies.loss_landscape import run_landscape
+from pushforward.experiments.studies.out_of_distribution import run_out_of_distribution
 from pushforward.experiments.studies.rezende_mohamed_figure_3 import run_energies
 from pushforward.experiments.study_config import StudyConfig
 
@@ -21,8 +28,10 @@ STUDIES: dict[str, Callable[[Any], Study[Any, Any]]] = {
     "density-of-states-grid": run_grid,
     "density-of-states-dimension": run_dimension,
     "density-of-states-noise": run_noise,
+    "density-of-states-diagonal": run_diagonal,
     "vp-bound": run_bound,
     "loss-landscape": run_landscape,
+    "out-of-distribution": run_out_of_distribution,
 }
 
 

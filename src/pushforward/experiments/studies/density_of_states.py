@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 from pushforward.experiments.inflated import Effort, check_cell, run_cells
-from pushforward.experiments.inflated_data import Cell
+from pushforward.experiments.inflated_data import DIAGONALS, Cell
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
 from pushforward.experiments.studies.base import Study, finished_cell, write_cell
@@ -28,7 +28,8 @@ class Axes:
     noises: tuple[str, ...]
     variances: tuple[float, ...]
     flows: tuple[str, ...]
-    bases: tuple[str, ...] = ("trained-normal",)
+    bases: tuple[str, ...] = ("normal",)
+    diagonals: tuple[str, ...] = ("matched",)
     manifold_dims: tuple[int, ...] | tuple[None] = (None,)
 
 
@@ -50,7 +51,15 @@ NOISE = Axes(
     ("normal", "uniform", "student-t"),
     (1e-2,),
     ("nice", "real-nvp"),
-    ("trained-normal", "student-t", "families"),
+    ("normal", "scaled-normal", "student-t", "uniform", "families"),
+)
+DIAGONAL = Axes(
+    ("segment-uniform", "segment-smooth-step"),
+    (36,),
+    ("normal",),
+    (1e-4, 1e-2),
+    ("nice", "real-vp", "real-nvp"),
+    diagonals=DIAGONALS,
 )
 BOUND = Axes(
     ("segment-uniform", "segment-smooth-step", "circle", "disc", "ring-torus", "swiss-roll"),
@@ -76,6 +85,11 @@ def run_noise(config: StatesStudyConfig) -> StatesStudy:
     return _run(config, NOISE)
 
 
+def run_diagonal(config: StatesStudyConfig) -> StatesStudy:
+    """What a final diagonal scale is worth, trained, fixed or matched to the noise, and to Real NVP too."""
+    return _run(config, DIAGONAL)
+
+
 def run_bound(config: StatesStudyConfig) -> StatesStudy:
     """What six families lose on six manifolds in D = 4, beside the bound that no volume-preserving one can pass."""
     return _run(config, BOUND)
@@ -89,9 +103,16 @@ def _run(config: StatesStudyConfig, axes: Axes) -> StatesStudy:
     given = {name: getattr(config, name) for name in ("seeds", "steps", "width") if getattr(config, name) is not None}
     effort = replace(effort, **given)
     cells = [
-        Cell(manifold, dim, noise, variance, flow, base, manifold_dim=manifold_dim)
-        for manifold, manifold_dim, dim, noise, variance, flow, base in product(
-            axes.manifolds, axes.manifold_dims, axes.dims, axes.noises, axes.variances, axes.flows, axes.bases
+        Cell(manifold, dim, noise, variance, flow, base, diagonal, manifold_dim)
+        for manifold, manifold_dim, dim, noise, variance, flow, base, diagonal in product(
+            axes.manifolds,
+            axes.manifold_dims,
+            axes.dims,
+            axes.noises,
+            axes.variances,
+            axes.flows,
+            axes.bases,
+            axes.diagonals,
         )
     ]
     for cell in cells:
