@@ -76,7 +76,7 @@ class TypicalSet:
         tail = np.minimum(law.cdf(sums), 1 - law.cdf(sums, "left"))
         if n is not None:
             tail = (n * tail + 1) / (n + 1)
-        return np.clip(2 * tail, 0, 1)
+        return np.asarray(np.clip(2 * tail, 0, 1))
 
     def _sums(self, log_densities: ArrayLike) -> Float[np.ndarray, " groups"]:
         values = np.asarray(log_densities, np.float64).ravel()
