@@ -216,8 +216,8 @@ class OutOfDistributionConfig(StudyConfig):
     flows: tuple[str, ...] = ("glow", "real-nvp", "bottleneck")
     """multi-scale with channels mixed or permuted; or couplings of whole images by narrow networks"""
 
-    groups: tuple[int, ...] = (1, 2, 10)
-    """images that are judged together"""
+    groups: tuple[int, ...] = (2, 10)
+    """images that are judged together, M; beside single ones"""
 
     seeds: int | None = None
     """flows of each cell"""
@@ -247,7 +247,7 @@ class OutOfDistributionConfig(StudyConfig):
         for name in ("images", "draws"):
             check_least(name, getattr(self, name), 10)
         for size in self.groups:
-            check_least("groups", size, 1)
+            check_least("groups", size, 2)
         if len({Path(source).stem for source in self.data}) < max(2, len(self.data)):
             raise UserError("--data must be two sets of images or more, with names that differ")
 

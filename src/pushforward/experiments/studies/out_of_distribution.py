@@ -97,12 +97,12 @@ def run_out_of_distribution(config: OutOfDistributionConfig) -> OutOfDistributio
         settings = {
             "images": effort.images,
             "draws": effort.draws,
-            "groups": list(config.groups),
+            "groups": [1, *config.groups],
             "training": cell.config.command(),
         }
         if not finished_cell(path, settings):
             run: TrainRun = finished_run(cell.config, config.folder / "runs" / cell.run_name, run_train)
-            result = _measured(cell, run, effort, config.groups)
+            result = _measured(cell, run, effort, (1, *config.groups))
             folder.mkdir(parents=True, exist_ok=True)
             write_cell(path, {**result, "settings": settings, "environment": environment()})
     return Study(config, [json.loads((folder / f"{cell.name}.json").read_text()) for cell in cells])
