@@ -30,7 +30,6 @@ from pushforward.distributions import (
 from pushforward.errors import UserError, nearest
 from pushforward.experiments.inflated_data import DIAGONALS, SHOWN, TEST, Cell, InflatedData, drawn_states
 
-RECORDS = 10
 LEVEL = 0.95
 POWER = 32.0
 
@@ -53,6 +52,8 @@ class Effort:
         learning_rate: of Adam, at the start of a cosine schedule.
         gradient_clip: largest global norm of a gradient; 0 for none.
         scale: largest log scale of an affine layer at the start.
+        validations: of each model, the best of which is kept.
+        patience: steps without a better validation of any model in the program after which it stops; never if None.
     """
 
     seeds: int
@@ -66,6 +67,8 @@ class Effort:
     learning_rate: float = 1e-3
     gradient_clip: float = 10.0
     scale: float = 2.0
+    validations: int = 10
+    patience: int | None = None
 
 
 class Member(eqx.Module):
@@ -272,8 +275,9 @@ def train_together(
         key=key,
         steps=effort.steps,
         optimizer=optimizer if wrap is None else wrap(optimizer, training.member(members, 0)),
-        record_every=max(1, effort.steps // RECORDS),
+        record_every=max(1, effort.steps // effort.validations),
         validate=HeldOutSets(jnp.stack([each.validation for each in data])),
+        patience=effort.patience,
     )
     return trained, data
 

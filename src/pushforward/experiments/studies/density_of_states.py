@@ -16,7 +16,17 @@ Result = dict[str, Any]
 StatesStudy = Study[StatesStudyConfig, Result]
 
 SMOKE = Effort(seeds=5, steps=400, batch_size=32, length=10, width=32, depth=2, side_by_side=100)
-PAPER = Effort(seeds=5, steps=50_000, batch_size=32, length=10, width=784, depth=3, side_by_side=5)
+PAPER = Effort(
+    seeds=5,
+    steps=50_000,
+    batch_size=32,
+    length=10,
+    width=784,
+    depth=3,
+    side_by_side=5,
+    validations=200,
+    patience=10_000,
+)
 
 
 @dataclass(frozen=True)
