@@ -53,11 +53,15 @@ def from_draws(distribution: Distribution, key: PRNGKeyArray, samples: int = SAM
     """
     if samples < 1:
         raise UserError(f"samples are needed, got {samples}")
-    draw = eqx.filter_jit(lambda distribution, key, n: distribution.sample_and_log_prob(key, (n,))[1])
     sizes = [BATCH] * (samples // BATCH) + [samples % BATCH] * (samples % BATCH > 0)
     keys = jax.random.split(key, len(sizes))
-    values = [np.asarray(draw(distribution, key, size)) for key, size in zip(keys, sizes)]
+    values = [np.asarray(_drawn_log_densities(distribution, key, size)) for key, size in zip(keys, sizes)]
     return from_log_densities(np.concatenate(values))
+
+
+@eqx.filter_jit
+def _drawn_log_densities(distribution: Distribution, key: PRNGKeyArray, size: int) -> Array:
+    return distribution.sample_and_log_prob(key, (size,))[1]
 
 
 def from_data(
