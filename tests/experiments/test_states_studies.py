@@ -41,7 +41,9 @@ def study(tmp_path_factory):
 def test_a_grid_is_on_the_disk(study):
     assert {path.name for path in study.iterdir()} == {
         "cells",
+        "report.html",
         *(f"density-of-states-grid.{suffix}" for suffix in ("md", "json", "png")),
+        *(f"density-of-states-grid-{name}.png" for name in ("w1", "states", "states-on-manifold", "volume", "layers")),
     }
     rows = json.loads((study / "density-of-states-grid.json").read_text())
     assert len(rows) == len(list((study / "cells").iterdir())) == 4

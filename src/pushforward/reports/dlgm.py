@@ -9,14 +9,12 @@ import numpy as np
 from pushforward.experiments.runs import DlgmRun
 from pushforward.reports import data_figures, dlgm_figures, dlgm_summary, figures, summary
 from pushforward.reports.dlgm_summary import noun
-from pushforward.reports.html import render, write_pictures
+from pushforward.reports.html import Drawings, render, write_pictures
 from pushforward.reports.style import Drawing
 
 PAIRS = 32
 SAMPLES = 64
 ROWS = 2000
-
-Drawings = list[tuple[str, str, str, Drawing | None]]
 
 
 def write_report(run: DlgmRun) -> Path:

@@ -10,23 +10,27 @@ from pushforward.experiments.runs import DlgmRun
 from pushforward.experiments.session import mean_and_std_error
 from pushforward.experiments.studies.dlgm import DlgmStudy
 from pushforward.reports import figures
-from pushforward.reports.study_parts import Described, markdown_table, provenance
+from pushforward.reports.html import Table
+from pushforward.reports.study_parts import Described
 from pushforward.reports.style import Drawing, Style
 from pushforward.reports.text import DASH, MINUS, number
 
 NO_FLOW = "no flow"
 MEASURES = ("free_energy", "kl_posterior", "nll_iwae", "nll_ais")
-COLUMNS = (
+COLUMNS = [
     "series",
     "K",
     "seeds",
     "F",
-    "KL(q‖p(z\\|x))",
+    "KL(q‖p(z|x))",
     f"{MINUS}log p(x), IWAE",
     f"{MINUS}log p(x), AIS",
     f"paper, {MINUS}log p(x) [m]",
     "active units",
     "best step",
+]
+FIGURE = (
+    "The free energy, the divergence of the posteriors and the estimate of the log-likelihood against the layers K."
 )
 
 # Rezende & Mohamed, 2015, Tables 2 and 3, from memory of the paper; those of Table 2 are upper bounds.
@@ -58,7 +62,13 @@ def described(study: DlgmStudy) -> Described:
     for cell in study.runs:
         runs[cell.series, cell.run.config.length].append(cell.run)
     rows = [_row(series, length, members, paper) for (series, length), members in runs.items()]
-    return Described(_markdown(study, rows), rows, _figure(rows, paper))
+    return Described(
+        _words(study),
+        [cell.run.result for cell in study.runs],
+        Table(COLUMNS, [_cells(row) for row in rows], text_columns=2),
+        rows,
+        [("", "Against K", FIGURE, _figure(rows, paper))],
+    )
 
 
 def _row(series: str, length: int, runs: list[DlgmRun], paper: dict[tuple[str, int], float]) -> dict[str, Any]:
@@ -83,7 +93,7 @@ def _row(series: str, length: int, runs: list[DlgmRun], paper: dict[tuple[str, i
     }
 
 
-def _markdown(study: DlgmStudy, rows: list[dict[str, Any]]) -> str:
+def _words(study: DlgmStudy) -> str:
     first = study.runs[0].run
     config, evaluations = first.config, first.result["evaluations"]
     iwae, ais = evaluations["iwae"], evaluations.get("ais")
@@ -94,18 +104,11 @@ def _markdown(study: DlgmStudy, rows: list[dict[str, Any]]) -> str:
             f"{ais['points']:,} test images, by which the KL is measured too"
         )
     kind = config.likelihood if config.binarisation is None else f"{config.binarisation} binarisation"
-    lines = [
-        f"# {study.config.study}",
-        "",
-        f"In nats, of {config.data} ({kind}), with standard errors over the test images, or over the seeds where there",
-        "are several. The validation bound chose the step; the test set was looked at once.",
-        f"{measured}.",
-        "[m]: from memory of the paper.",
-        "",
-        *provenance(study.config.command(), [cell.run.result for cell in study.runs]),
-        *markdown_table(COLUMNS, 2, [_cells(row) for row in rows]),
-    ]
-    return "\n".join(lines) + "\n"
+    return (
+        f"In nats, of {config.data} ({kind}), with standard errors over the test images, or over the seeds where there "
+        f"are several. The validation bound chose the step; the test set was looked at once. {measured}. "
+        "[m]: from memory of the paper."
+    )
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

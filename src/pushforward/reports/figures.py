@@ -309,7 +309,7 @@ def panel_grid(
     bottom: float = 0.6,
     row_gap: float = 0.35,
     column_gap: float = 0.1,
-    share: bool = False,
+    share: bool | Literal["col"] = False,
 ) -> tuple[Figure, np.ndarray]:
     """A figure around a grid of panels of the given size, all in inches, and its axes, `(rows, columns)`.
 

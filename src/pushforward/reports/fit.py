@@ -11,8 +11,7 @@ import numpy as np
 from pushforward.distributions import Pushforward
 from pushforward.reports import figures, summary
 from pushforward.reports.animation import density_animation
-from pushforward.reports.html import Picture, render, write_pictures
-from pushforward.reports.style import Drawing
+from pushforward.reports.html import Drawings, Picture, render, write_pictures
 from pushforward.reports.text import MINUS
 from pushforward.targets import Target
 
@@ -86,7 +85,7 @@ def write_report(run: FitRun) -> Path:
     return report
 
 
-def _drawings(run: FitRun) -> list[tuple[str, str, str, Drawing | None]]:
+def _drawings(run: FitRun) -> Drawings:
     key_samples, key_layers = jax.random.split(jax.random.key(0))
     target, flow = run.target, run.model
     metrics = run.metrics

@@ -2,14 +2,18 @@
 
 import base64
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup, escape
 from PIL import Image
 
 from pushforward.reports.style import DARK, LIGHT, Drawing
+
+Drawings = list[tuple[str, str, str, Drawing | None]]
+"""Drawings, each after the name of its file, its heading and its caption; None is left out."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,13 @@ class Table:
         columns: headings; a table of names and values has none.
         rows: the first cell of each names it.
         emphasised: index of the row that stands out.
+        text_columns: columns of text that come before those of numbers; None where there are no columns of numbers.
     """
 
     columns: list[str]
     rows: list[list[str]]
     emphasised: int | None = None
+    text_columns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ class Picture:
     dark: bytes | None = None
     pixel_ratio: int = 2
 
+    @staticmethod
+    def drawn(name: str, caption: str, drawing: Drawing) -> "Picture":
+        """A drawing on a light and on a dark page."""
+        return Picture(name, caption, drawing.png(LIGHT), drawing.png(DARK))
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height on the page in CSS pixels."""
@@ -52,18 +63,14 @@ class Picture:
             return image.width // self.pixel_ratio, image.height // self.pixel_ratio
 
 
-def write_pictures(folder: Path, drawings: Iterable[tuple[str, str, str, Drawing | None]]) -> list[Picture]:
-    """Write each drawing to `NAME.png` in the folder, and draw it for the page; None is left out.
-
-    A drawing comes after the name of its file, its heading and its caption.
-    """
+def write_pictures(folder: Path, drawings: Drawings) -> list[Picture]:
+    """Write each drawing to `NAME.png` in the folder, and draw it for the page."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = []
     for name, heading, caption, drawing in drawings:
         if drawing is not None:
-            light = drawing.png(LIGHT)
-            (folder / f"{name}.png").write_bytes(light)
-            pictures.append(Picture(heading, caption, light, drawing.png(DARK)))
+            pictures.append(Picture.drawn(heading, caption, drawing))
+            (folder / f"{name}.png").write_bytes(pictures[-1].light)
     return pictures
 
 
@@ -72,14 +79,17 @@ def render(
     *,
     verdict: list[str],
     results: Table,
-    warnings: list[str],
     pictures: list[Picture],
-    restarts: Table,
     configuration: Table,
     command: str,
     environment: Table,
+    warnings: Sequence[str] = (),
+    restarts: Table | None = None,
 ) -> str:
-    """The page, with images inside it, for light and dark screens down to the width of a phone."""
+    """The page, with images inside it, for light and dark screens down to the width of a phone.
+
+    `code` between backticks in the verdict is set as such. A page whose results are columns of numbers is wide.
+    """
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("pushforward.reports", ""),
         autoescape=True,
@@ -87,7 +97,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters["data_uri"] = _data_uri
+    templates.filters |= {"data_uri": _data_uri, "code": _code}
     return templates.get_template("report.html.jinja").render(
         title=title,
         verdict=verdict,
@@ -101,6 +111,11 @@ def render(
         light=LIGHT,
         dark=DARK,
     )
+
+
+def _code(text: str) -> Markup:
+    parts = escape(text).split("`")
+    return Markup("").join(Markup(f"<code>{part}</code>") if index % 2 else part for index, part in enumerate(parts))
 
 
 def _data_uri(data: bytes) -> str:

@@ -7,11 +7,12 @@ from matplotlib.figure import Figure
 
 from pushforward.experiments.studies.loss_landscape import LandscapeStudy, Result
 from pushforward.reports import figures
-from pushforward.reports.study_parts import Described, markdown_table, provenance
+from pushforward.reports.html import Table
+from pushforward.reports.study_parts import Described
 from pushforward.reports.style import Drawing, Style
 from pushforward.reports.text import DASH, number
 
-COLUMNS = (
+COLUMNS = [
     "flow",
     "validation loss less entropy, median (quartiles)",
     "diverged",
@@ -25,31 +26,27 @@ COLUMNS = (
     "without scales",
     "weight change, scales over rest",
     "gradient norm, scales over rest",
-)
+]
 LEVELS = 12
 
 
 def described(study: LandscapeStudy) -> Described:
     """The study as Markdown, as numbers, and drawn: contours, contours without the scales, and surfaces."""
-    return Described(_markdown(study), study.runs, _figure(study))
-
-
-def _markdown(study: LandscapeStudy) -> str:
     config = study.config
-    lines = [
-        f"# {config.study}",
-        "",
-        f"{config.manifold} in D = {config.dim} with Normal noise of variance {config.variance:g}; 10 layers with",
-        f"networks of 2 x {config.width} units at most; {config.steps:,} steps, {config.seeds} seeds. Loss and",
-        "curvature are those of the first seed on 1,000 test rows, in nats. The same two directions, normalised per",
-        f"filter, for all flows; the grid ends at {config.radius:g} norms of each filter. Scales: what sets the slope",
-        "of a layer, and of the base. Sharpness: the rise of the loss after a step of length 0.05 along the gradient.",
-        "Traces: means over training.",
-        "",
-        *provenance(config.command(), study.runs),
-        *markdown_table(COLUMNS, 1, [_cells(result) for result in study.runs]),
-    ]
-    return "\n".join(lines) + "\n"
+    words = (
+        f"{config.manifold} in D = {config.dim} with Normal noise of variance {config.variance:g}; 10 layers with "
+        f"networks of 2 x {config.width} units at most; {config.steps:,} steps, {config.seeds} seeds. Loss and "
+        "curvature are those of the first seed on 1,000 test rows, in nats. The same two directions, normalised per "
+        f"filter, for all flows; the grid ends at {config.radius:g} norms of each filter. Scales: what sets the slope "
+        "of a layer, and of the base. Sharpness: the rise of the loss after a step of length 0.05 along the gradient. "
+        "Traces: means over training."
+    )
+    caption = (
+        "The rise of the loss around each trained flow, along two random directions: as contours over all parameters "
+        "and over those that set no scale, and as a surface over all. The colours are the same everywhere."
+    )
+    table = Table(COLUMNS, [_cells(result) for result in study.runs], text_columns=1)
+    return Described(words, study.runs, table, study.runs, [("", "Loss landscapes", caption, _figure(study))])
 
 
 def _cells(result: Result) -> list[str]:

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
@@ -17,6 +20,7 @@ from pushforward.reports.text import number
 from pushforward.states import Bound, Comparison, DensityOfStates, Estimate
 
 BINS, SAMPLE_BINS = 240, 60
+WRITTEN_MASS = 0.05
 
 
 def curves(laws: Sequence[tuple[str, DensityOfStates]]) -> Drawing:
@@ -36,10 +40,10 @@ def curves(laws: Sequence[tuple[str, DensityOfStates]]) -> Drawing:
             if places.any():
                 shown = True
                 name = f"{label}: atoms" if law.continuous is not None else f"{label}: atom"
-                _stems(masses, law.positions[places], law.masses[places], colour, name)
+                stems(masses, law.positions[places], law.masses[places], colour, name)
         axes.set(xlabel="log p(x) / nats", ylabel="density / nats⁻¹", ylim=(0, None))
         axes.grid(axis="y")
-        masses.set_ylim(0, 1.05)
+        masses.set_ylim(0, 1.2)
         masses.set_ylabel("mass of atoms")
         masses.set_visible(shown)
         for each in (axes, masses):
@@ -51,9 +55,21 @@ def curves(laws: Sequence[tuple[str, DensityOfStates]]) -> Drawing:
     return Drawing(draw)
 
 
-def _stems(axes: figures.Axes, positions: np.ndarray, masses: np.ndarray, colour: str, label: str) -> None:
-    axes.vlines(positions, 0, masses, color=colour, linewidth=2)
-    axes.plot(positions, masses, "o", color=colour, markersize=6, label=label)
+def stems(
+    axes: Axes,
+    positions: Float[np.ndarray, " k"],
+    masses: Float[np.ndarray, " k"],
+    colour: str,
+    label: str,
+    small: bool = False,
+) -> None:
+    """Atoms as stems with a dot at their mass, which is written beside those that are not tiny."""
+    axes.vlines(positions, 0, masses, color=colour, linewidth=1 if small else 2)
+    axes.plot(positions, masses, "o", color=colour, markersize=3 if small else 6, label=label)
+    for position, mass in zip(positions, masses):
+        if mass >= WRITTEN_MASS:
+            place: Any = {"xytext": (0, 3 if small else 6), "textcoords": "offset points", "ha": "center"}
+            axes.annotate(f"{mass:.2f}", (position, mass), color=colour, fontsize=6 if small else 9, **place)
 
 
 def print_states(named: Named, out: Path) -> None:

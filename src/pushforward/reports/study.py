@@ -1,8 +1,10 @@
-"""The table and the figure of a study."""
+"""The table, the figures and the page of a study."""
 
 import json
 import math
+import textwrap
 from collections.abc import Callable
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,17 @@ from rich.console import Console
 from pushforward.experiments.runs import FitRun
 from pushforward.experiments.studies import Study
 from pushforward.experiments.studies.rezende_mohamed_figure_3 import EnergiesStudy
-from pushforward.experiments.study_config import DlgmStudyConfig, EnergiesConfig, LandscapeConfig, StatesStudyConfig
-from pushforward.reports import dlgm_study, landscape_study, states_study
+from pushforward.experiments.study_config import (
+    DlgmStudyConfig,
+    EnergiesConfig,
+    LandscapeConfig,
+    StatesStudyConfig,
+    StudyConfig,
+)
+from pushforward.reports import dlgm_study, landscape_study, states_study, summary
 from pushforward.reports.figures import StudyFit, StudyRow, study_grid
-from pushforward.reports.study_parts import Described, markdown_table, provenance
-from pushforward.reports.style import LIGHT
+from pushforward.reports.html import Picture, Table, render
+from pushforward.reports.study_parts import Described, markdown_table
 from pushforward.reports.text import DASH, number
 
 REPORTED = (
@@ -34,7 +42,7 @@ REPORTED = (
     "steps_per_second",
     "command",
 )
-COLUMNS = (
+COLUMNS = [
     "target",
     "flow",
     "K",
@@ -45,25 +53,67 @@ COLUMNS = (
     "ESS",
     "k-hat",
     "restarts",
-)
+]
+LINE = 120
 
 
 def write_study(study: Study[Any, Any]) -> Path:
-    """Write `NAME.md`, `NAME.json` and `NAME.png` of a study into its folder, and into `--results` if given.
+    """Write the table, the figures and the page of a study into its folder, all but the page into `--results` too.
+
+    They are `NAME.md`, `NAME.json`, `NAME.png`, `NAME-MORE.png` for further figures, and `report.html`.
 
     Returns:
-        The folder of the last.
+        The path of `report.html`.
     """
     name, config = study.config.study, study.config
     described = DESCRIBE[type(config)](study)
-    folder: Path = config.folder
+    pictures = {
+        f"{name}{end}.png": Picture.drawn(heading, caption, drawing)
+        for end, heading, caption, drawing in described.drawings
+        if drawing is not None
+    }
+    console = Console()
     for folder in filter(None, (config.folder, config.results)):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.md").write_text(described.markdown)
+        (folder / f"{name}.md").write_text(_markdown(config, described))
         (folder / f"{name}.json").write_text(json.dumps(described.rows, indent=1, allow_nan=False) + "\n")
-        (folder / f"{name}.png").write_bytes(described.figure.png(LIGHT))
-        Console().print(f"table and figure: {folder}/{name}.{{md,json,png}}", soft_wrap=True, markup=False)
-    return folder
+        for file, picture in pictures.items():
+            (folder / file).write_bytes(picture.light)
+        console.print(f"table and figure: {folder}/{name}.{{md,json,png}}", soft_wrap=True, markup=False)
+    report: Path = config.folder / "report.html"
+    report.write_text(_page(config, described, list(pictures.values())), encoding="utf-8")
+    console.print(f"report: {report}", soft_wrap=True, markup=False)
+    return report
+
+
+def _markdown(config: StudyConfig, described: Described) -> str:
+    environment = described.results[0]["environment"]
+    lines = [
+        f"# {config.study}",
+        "",
+        *textwrap.wrap(described.words, LINE, break_long_words=False, break_on_hyphens=False),
+        "",
+        f"    {config.command()}",
+        "",
+        f"{environment['device']} ({environment['processor']}), JAX {environment['jax']}, "
+        f"pushforward {environment['pushforward']}; {described.hours:.1f} hours of training in all.",
+        "",
+        *markdown_table(described.table),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _page(config: StudyConfig, described: Described, pictures: list[Picture]) -> str:
+    environment = described.results[0]["environment"]
+    return render(
+        config.study,
+        verdict=[described.words],
+        results=described.table,
+        pictures=pictures,
+        configuration=summary.configuration(asdict(config)),
+        command=config.command(),
+        environment=Table([], [*map(list, environment.items()), ["time of training", f"{described.hours:.2f} h"]]),
+    )
 
 
 def _energies(study: EnergiesStudy) -> Described:
@@ -77,7 +127,14 @@ def _energies(study: EnergiesStudy) -> Described:
             for cells in ([*group] for _, group in groupby(study.runs, key=lambda run: run.config.target))
         ]
     )
-    return Described(_markdown(study, rows), rows, figure)
+    words = (
+        "All divergences in nats; 0 is perfect. `KL(q‖p)` from 131,072 draws of the best restart, with its standard "
+        "error; `log Z error`: the importance-sampling estimate less the value by quadrature, with its standard error; "
+        "`restarts`: median and worst KL of all restarts."
+    )
+    caption = "The best restart of each flow on the colour scale of its target; the lowest KL of a row is in bold."
+    table = Table(COLUMNS, [_cells(row) for row in rows], text_columns=3)
+    return Described(words, [run.result for run in study.runs], table, rows, [("", "Densities", caption, figure)])
 
 
 def _row(run: FitRun) -> dict[str, Any]:
@@ -88,20 +145,6 @@ def _row(run: FitRun) -> dict[str, Any]:
         "length": config.length,
         **{key: result[key] for key in REPORTED},
     }
-
-
-def _markdown(study: EnergiesStudy, rows: list[dict[str, Any]]) -> str:
-    lines = [
-        f"# {study.config.study}",
-        "",
-        "All divergences in nats; 0 is perfect. `KL(q‖p)` from 131,072 draws of the best restart, with its standard",
-        "error; `log Z error`: the importance-sampling estimate less the value by quadrature, with its standard error;",
-        "`restarts`: median and worst KL of all restarts.",
-        "",
-        *provenance(study.config.command(), [run.result for run in study.runs]),
-        *markdown_table(COLUMNS, 3, [_cells(row) for row in rows]),
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

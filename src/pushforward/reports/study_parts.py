@@ -1,44 +1,45 @@
-"""What the tables of all studies have."""
+"""What the tables and pages of all studies have."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pushforward.reports.style import Drawing
+from pushforward.reports.html import Drawings, Table
 
 
 @dataclass(frozen=True)
 class Described:
-    """A study in words, numbers and a picture.
+    """A study in words, numbers and pictures.
 
     Attributes:
-        markdown: its table.
+        words: what was run, what was measured, and how to read the table; names of columns between backticks.
+        results: of its cells, each with its `environment` and the `seconds` it took.
+        table: of what was measured.
         rows: the same for JSON, and more.
-        figure: its figure.
+        drawings: by what follows the name of the study in that of their file; the first follows it with nothing.
     """
 
-    markdown: str
+    words: str
+    results: Sequence[Mapping[str, Any]]
+    table: Table
     rows: list[dict[str, Any]]
-    figure: Drawing
+    drawings: Drawings
+
+    @property
+    def hours(self) -> float:
+        """What it took to train everything."""
+        return float(sum(result["seconds"] for result in self.results)) / 3600
 
 
-def provenance(command: str, results: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines that say by which command, on what, and in which time the results were made."""
-    environment = results[0]["environment"]
-    hours = sum(result["seconds"] for result in results) / 3600
+def markdown_table(table: Table) -> list[str]:
+    """The lines of a table in Markdown."""
+    columns, text_columns = table.columns, len(table.columns) if table.text_columns is None else table.text_columns
     return [
-        f"    {command}",
-        "",
-        f"{environment['device']} ({environment['processor']}), JAX {environment['jax']}, "
-        f"pushforward {environment['pushforward']}; {hours:.1f} hours of training in all.",
-        "",
-    ]
-
-
-def markdown_table(columns: Sequence[str], text_columns: int, rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table whose first columns hold text and the others numbers."""
-    return [
-        f"| {' | '.join(columns)} |",
+        _line(columns),
         f"|{'---|' * text_columns}{'---:|' * (len(columns) - text_columns)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        *(_line(row) for row in table.rows),
     ]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"

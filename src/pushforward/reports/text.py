@@ -1,6 +1,7 @@
 """Numbers as text."""
 
 import math
+from collections.abc import Sequence
 
 DASH = "\N{EM DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -19,5 +20,24 @@ def number(value: float | None, std_error: float | None = None) -> str | None:
         size = abs(value)
         decimals = max(0, 3 - math.floor(math.log10(size))) if size >= 0.1 else 4
         return (f"{value:.{decimals}f}" if 1e-3 <= size < 1e6 else f"{value:.3g}").replace("-", MINUS)
-    decimals = min(6, max(0, 1 - math.floor(math.log10(std_error))))
+    decimals = _decimals(std_error)
     return f"{value:.{decimals}f} ± {std_error:.{decimals}f}".replace("-", MINUS)
+
+
+def with_interval(value: float | None, interval: Sequence[float] | None) -> str | None:
+    """A number and its interval as text, to as many digits as the width of that allows; None where there is no number.
+
+    Example:
+        >>> with_interval(1.23456, (1.21, 1.26))
+        '1.235 [1.210, 1.260]'
+    """
+    if value is None or not math.isfinite(value) or interval is None:
+        return number(value)
+    low, high = interval
+    decimals = _decimals((high - low) / 4)
+    return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]".replace("-", MINUS)
+
+
+def _decimals(error: float) -> int:
+    """Decimals that show two digits of an error."""
+    return min(6, max(0, 1 - math.floor(math.log10(error))))

@@ -11,7 +11,7 @@ from pushforward.data import Dataset
 from pushforward.distributions import Pushforward
 from pushforward.experiments.runs import TrainRun
 from pushforward.reports import data_figures, figures, summary, train_summary
-from pushforward.reports.html import render, write_pictures
+from pushforward.reports.html import Drawings, render, write_pictures
 from pushforward.reports.style import Drawing
 from pushforward.reports.surfaces import draws
 
@@ -21,8 +21,6 @@ LAYERS = (
     "Samples of the base and where the layers move them, all in the units of the data. A point keeps the colour of its "
     "place in the base."
 )
-
-Drawings = list[tuple[str, str, str, Drawing | None]]
 
 
 def write_report(run: TrainRun) -> Path:
