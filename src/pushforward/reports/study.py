@@ -18,10 +18,11 @@ from pushforward.experiments.study_config import (
     DlgmStudyConfig,
     EnergiesConfig,
     LandscapeConfig,
+    OutOfDistributionConfig,
     StatesStudyConfig,
     StudyConfig,
 )
-from pushforward.reports import dlgm_study, landscape_study, states_study, summary
+from pushforward.reports import dlgm_study, landscape_study, out_of_distribution_study, states_study, summary
 from pushforward.reports.figures import StudyFit, StudyRow, study_grid
 from pushforward.reports.html import Picture, Table, render
 from pushforward.reports.study_parts import Described, markdown_table
@@ -167,5 +168,6 @@ DESCRIBE: dict[type[Any], Callable[[Any], Described]] = {
     DlgmStudyConfig: dlgm_study.described,
     StatesStudyConfig: states_study.described,
     LandscapeConfig: landscape_study.described,
+    OutOfDistributionConfig: out_of_distribution_study.described,
 }
 """How a study of each kind is described."""
