@@ -7,14 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray, UInt8
+from jaxtyping import Float
 
 from pushforward import data
 from pushforward.data import Dataset
-from pushforward.dequantize import Dequantized, bits_per_dimension
+from pushforward.dequantize import bits_per_dimension
 from pushforward.errors import UserError, nearest
 from pushforward.evaluation import auroc
 from pushforward.experiments.config import TrainConfig
@@ -23,16 +21,13 @@ from pushforward.experiments.session import purpose_key
 from pushforward.experiments.studies.base import Study, finished_cell, finished_run, write_cell
 from pushforward.experiments.study_config import OutOfDistributionConfig
 from pushforward.experiments.train import run_train
-from pushforward.objectives import HeldOut
-from pushforward.states import DensityOfStates, TypicalSet, compare, from_draws, from_log_densities
+from pushforward.states import DensityOfStates, TypicalSet, compare, from_data, from_draws
 
 Result = dict[str, Any]
-Images = UInt8[np.ndarray, "n H W C"]
 OutOfDistributionStudy = Study[OutOfDistributionConfig, Result]
 
 REFERENCES = ("held_out", "own")
 LEVEL = 0.05
-BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -152,17 +147,17 @@ def _kind(dataset: Dataset) -> str:
 def _measured(cell: Cell, run: TrainRun, effort: Effort, groups: tuple[int, ...]) -> Result:
     """Every number about a cell; log-densities are in nats, and of densities per grey level."""
     model, config, shape = run.model, run.config, run.dataset.shape
-    dim, rng, key = math.prod(shape), np.random.default_rng(config.seed), purpose_key(config, 5)
+    dim, rng = math.prod(shape), np.random.default_rng(config.seed)
     images = {
         "inliers": run.dataset.test,
         "outliers": data.load(cell.outliers, seed=config.seed).test,
         "held_out": run.dataset.validation,
     }
     chosen = {name: each[rng.permutation(len(each))[: effort.images]] for name, each in images.items()}
-    values = {name: _log_densities(model, each, key) for name, each in chosen.items()}
-    laws = {name: from_log_densities(each) for name, each in values.items()}
-    own = from_draws(model.flow, purpose_key(config, 6), effort.draws)
+    laws = {name: from_data(model, each) for name, each in chosen.items()}
+    own = from_draws(model.flow, purpose_key(config, 5), effort.draws)
     laws["own"] = own.shift(-dim * math.log(model.noise.levels))
+    inliers, outliers = (rng.permutation(_values(laws[name])) for name in ("inliers", "outliers"))
     return {
         "data": Path(config.data).stem,
         "outliers": Path(cell.outliers).stem,
@@ -176,16 +171,11 @@ def _measured(cell: Cell, run: TrainRun, effort: Effort, groups: tuple[int, ...]
         "distances": {
             name: asdict(compare(laws["inliers"], laws[name], dim)) for name in ("outliers", "own", "held_out")
         },
-        "detection": [_detection(values["inliers"], values["outliers"], laws, size) for size in groups],
-        "log_densities": {name: _values(law) for name, law in laws.items()},
+        "detection": [_detection(inliers, outliers, laws, size) for size in groups],
+        "log_densities": {name: np.round(_values(law), 2).tolist() for name, law in laws.items()},
         "seconds": run.result["seconds"],
         "command": config.command(),
     }
-
-
-def _log_densities(model: Dequantized, images: Images, key: PRNGKeyArray) -> Float[np.ndarray, " n"]:
-    each = eqx.filter_jit(lambda held_out, model: held_out.each(model, key))
-    return np.asarray(each(HeldOut(jnp.asarray(images), BATCH), model), np.float64)
 
 
 def _moments(law: DensityOfStates, shape: tuple[int, ...]) -> dict[str, float | int | None]:
@@ -198,11 +188,10 @@ def _moments(law: DensityOfStates, shape: tuple[int, ...]) -> dict[str, float | 
     }
 
 
-def _values(law: DensityOfStates) -> list[float]:
-    """The log-densities behind a law, ascending, to a hundredth of a nat."""
+def _values(law: DensityOfStates) -> Float[np.ndarray, " n"]:
+    """The log-densities behind a law, ascending."""
     assert law.sample_size is not None
-    values: list[float] = np.round(law.quantile((np.arange(law.sample_size) + 0.5) / law.sample_size), 2).tolist()
-    return values
+    return law.quantile((np.arange(law.sample_size) + 0.5) / law.sample_size)
 
 
 def _detection(
