@@ -110,7 +110,7 @@ def words(folder: Path) -> str:
     return unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page)))
 
 
-@pytest.mark.parametrize("name", ["densities", "samples", "loss", "layers"])
+@pytest.mark.parametrize("name", ["densities", "samples", "loss", "layers", "states"])
 def test_figures_are_not_blank(run, name):
     with Image.open(run.folder / "figures" / f"{name}.png") as image:
         assert image.format == "PNG"
@@ -135,11 +135,11 @@ def test_animation_has_a_frame_for_each_snapshot(run):
 def test_page_needs_nothing_else(run):
     page = (run.folder / "report.html").read_text()
     references = re.findall(r"""(?:src|srcset|href)=["']([^"']{0,30})""", page)
-    assert len(references) == 9
+    assert len(references) == 11
     assert all(reference.startswith("data:image/") for reference in references)
     assert "url(" not in page
     assert "@import" not in page
-    assert len(re.findall(r"<img [^>]*alt=\"[^\"]+\"", page)) == 5
+    assert len(re.findall(r"<img [^>]*alt=\"[^\"]+\"", page)) == 6
     assert 'name="viewport"' in page
     assert "prefers-color-scheme: dark" in page
 
@@ -207,10 +207,10 @@ def test_words_of_a_user_are_escaped(run):
 @pytest.mark.parametrize(
     ("target", "dim", "pictures"),
     [
-        ("student-t-mixture", 1, {"samples", "loss"}),
-        ("correlated-gaussian", 3, {"samples", "loss"}),
-        ("many-well", 6, {"samples", "loss"}),
-        ("funnel", 2, {"densities", "samples", "loss", "layers"}),
+        ("student-t-mixture", 1, {"samples", "loss", "states"}),
+        ("correlated-gaussian", 3, {"samples", "loss", "states"}),
+        ("many-well", 6, {"samples", "loss", "states"}),
+        ("funnel", 2, {"densities", "samples", "loss", "layers", "states"}),
     ],
 )
 def test_targets_of_other_dimensions(tmp_path, target, dim, pictures):

@@ -76,9 +76,9 @@ def dataset(rows: np.ndarray, columns: tuple[str, ...]) -> Dataset:
 @pytest.mark.parametrize(
     ("name", "pictures"),
     [
-        ("moons", {"densities", "samples", "layers", "loss"}),
-        ("wine", {"samples", "loss"}),
-        ("digits", {"samples", "loss"}),
+        ("moons", {"densities", "samples", "layers", "states", "loss"}),
+        ("wine", {"samples", "states", "loss"}),
+        ("digits", {"samples", "states", "loss"}),
     ],
 )
 def test_pictures_are_there_and_not_blank(folders, name, pictures):
@@ -194,7 +194,7 @@ def test_data_that_have_changed_are_refused(folders, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("dim", "pictures"), [(1, {"density", "loss"}), (2, {"densities", "samples", "layers", "loss"})]
+    ("dim", "pictures"), [(1, {"density", "states", "loss"}), (2, {"densities", "samples", "layers", "states", "loss"})]
 )
 def test_files_of_few_columns(tmp_path, dim, pictures):
     rows = np.random.default_rng(0).normal(size=(60, dim)) * 1e7

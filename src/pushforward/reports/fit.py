@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from pushforward.distributions import Pushforward
-from pushforward.reports import figures, summary
+from pushforward.reports import figures, run_states, summary
 from pushforward.reports.animation import density_animation
 from pushforward.reports.html import Drawings, Picture, render, write_pictures
 from pushforward.reports.text import MINUS
@@ -86,7 +86,7 @@ def write_report(run: FitRun) -> Path:
 
 
 def _drawings(run: FitRun) -> Drawings:
-    key_samples, key_layers = jax.random.split(jax.random.key(0))
+    key_samples, key_layers, key_states = jax.random.split(jax.random.key(0), 3)
     target, flow = run.target, run.model
     metrics = run.metrics
     losses = np.array([record["loss"] for record in metrics], float)
@@ -113,6 +113,7 @@ def _drawings(run: FitRun) -> Drawings:
             "Samples of the base and where the layers move them. A point keeps the colour of its place in the base.",
             figures.layers(flow, key_layers),
         ),
+        run_states.beside_target(target, flow, key_states),
     ]
 
 

@@ -1,5 +1,6 @@
 """Densities of states in pictures and in the terminal."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pushforward.reports.style import LIGHT, Drawing, Style
 from pushforward.reports.text import number
 from pushforward.states import Bound, Comparison, DensityOfStates, Estimate
 
-BINS, SAMPLE_BINS = 240, 60
+EXACT_BINS, MOST_BINS = 240, 60
 WRITTEN_MASS = 0.05
 
 
@@ -29,11 +30,11 @@ def curves(laws: Sequence[tuple[str, DensityOfStates]]) -> Drawing:
     def draw(style: Style) -> Figure:
         figure, ((axes,),) = figures.panel_grid(1, 1, 5.2, 2.8, left=0.8, right=0.8, top=0.7, bottom=0.7)
         masses = axes.twinx()
-        colours = [style.target, style.flow]
+        colours = [style.target, style.flow][-len(laws) :]
         shown = False
         for (label, law), colour in zip(laws, colours):
             if law.continuous is not None:
-                edges, density = law.histogram(BINS if law.sample_size is None else SAMPLE_BINS)
+                edges, density = law.histogram(_bins(law.sample_size))
                 axes.stairs(density, edges, color=colour, label=label, fill=True, alpha=0.25)
                 axes.stairs(density, edges, color=colour)
             places = np.isfinite(law.positions)
@@ -70,6 +71,11 @@ def stems(
         if mass >= WRITTEN_MASS:
             place: Any = {"xytext": (0, 3 if small else 6), "textcoords": "offset points", "ha": "center"}
             axes.annotate(f"{mass:.2f}", (position, mass), color=colour, fontsize=6 if small else 9, **place)
+
+
+def _bins(sample_size: int | None) -> int:
+    """Fewer of few samples, of which more bins would show noise only."""
+    return EXACT_BINS if sample_size is None else min(MOST_BINS, round(3.55 * math.pow(sample_size, 1 / 3)))
 
 
 def print_states(named: Named, out: Path) -> None:

@@ -66,8 +66,8 @@ def divergences(rows: Sequence[Row]) -> Drawing:
             axes.set_title(_title(by, panel), fontsize=8)
         for axes in grid[:, 0]:
             axes.set_ylabel("KL(p‖q) / nats", fontsize=9)
-        for axes in grid[-1]:
-            axes.set_xlabel(LABELS[varied], fontsize=9)
+        for column in range(columns):
+            grid[(len(panels) - 1 - column) // columns, column].set_xlabel(LABELS[varied], fontsize=9)
         _legend(figure, grid[0][0], columns + 1)
         return figure
 
@@ -167,9 +167,9 @@ def densities(rows: Sequence[Row], results: Sequence[Row], name: str) -> Drawing
         masses.spines[["top", "right"]].set_visible(False)
         for law, label, colour in ((result["truth"][name], "data", style.target), (member[name], "flow", style.flow)):
             _density(axes, masses, law, label, colour)
-        axes.set_ylim(0, None)
 
-    return _multiples(rows, results, name, panel, "log-density / nats", "density of states / nats⁻¹")
+    ylabel = "density of states / nats⁻¹"
+    return _multiples(rows, results, name, panel, "log-density / nats", ylabel, from_zero=True)
 
 
 def _divergence(axes: Axes, here: list[Row], varied: str, families: list[str], style: Style) -> None:
@@ -232,6 +232,7 @@ def _multiples(
     panel: Callable[[Axes, Row, Row, Style], None],
     xlabel: str,
     ylabel: str,
+    from_zero: bool = False,
 ) -> Drawing | None:
     """Flows down and a few settings across: `panel` of the first member of each cell that has what is `needed`."""
     members = [next((m for m in result["members"] if m.get(needed) is not None), None) for result in results]
@@ -256,6 +257,8 @@ def _multiples(
                 panel(axes, result, member, style)
         for axes, key in zip(grid[0], settings):
             axes.set_title(_title(SETTING, key), fontsize=8)
+            if from_zero:
+                axes.set_ylim(0, None)
         for axes, key in zip(grid[:, 0], families):
             axes.set_ylabel("\n".join(word for name, word in zip(FAMILY, key) if name in named), fontsize=8)
         for axes in grid[-1]:

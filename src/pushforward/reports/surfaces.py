@@ -82,9 +82,10 @@ def sample(flow: Pushforward, key: PRNGKeyArray) -> Float[np.ndarray, "n D"]:
     return np.asarray(trajectory(flow, key)[-1], np.float64)
 
 
-def draws(flow: Distribution, key: PRNGKeyArray, n: int) -> Float[np.ndarray, "n *event"]:
-    """`n` samples of the flow."""
-    return np.asarray(eqx.filter_jit(lambda flow: flow.sample(key, (n,)))(flow), np.float64)
+@eqx.filter_jit
+def draws(flow: Distribution, key: PRNGKeyArray, n: int) -> tuple[Float[Array, "n *event"], Float[Array, " n"]]:
+    """`n` samples of the flow and their log-densities."""
+    return flow.sample_and_log_prob(key, (n,))
 
 
 @eqx.filter_jit

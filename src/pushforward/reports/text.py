@@ -25,15 +25,15 @@ def number(value: float | None, std_error: float | None = None) -> str | None:
 
 
 def with_interval(value: float | None, interval: Sequence[float] | None) -> str | None:
-    """A number and its interval as text, to as many digits as the width of that allows; None where there is no number.
+    """A number and its interval as text, to as many digits as its width allows; None where there is no number.
 
     Example:
         >>> with_interval(1.23456, (1.21, 1.26))
         '1.235 [1.210, 1.260]'
     """
-    if value is None or not math.isfinite(value) or interval is None:
+    low, high = interval or (0.0, 0.0)
+    if value is None or not math.isfinite(value) or not 0 < high - low < math.inf:
         return number(value)
-    low, high = interval
     decimals = _decimals((high - low) / 4)
     return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]".replace("-", MINUS)
 

@@ -10,13 +10,13 @@ from jaxtyping import Float, PRNGKeyArray
 from pushforward.data import Dataset
 from pushforward.distributions import Pushforward
 from pushforward.experiments.runs import TrainRun
-from pushforward.reports import data_figures, figures, summary, train_summary
+from pushforward.reports import data_figures, figures, run_states, summary, train_summary
 from pushforward.reports.html import Drawings, render, write_pictures
 from pushforward.reports.style import Drawing
 from pushforward.reports.surfaces import draws
 
-ROWS = 2000
-IMAGES = 64
+DRAWS, IMAGES = 4096, 256
+ROWS, SHOWN_IMAGES = 2000, 64
 LAYERS = (
     "Samples of the base and where the layers move them, all in the units of the data. A point keeps the colour of its "
     "place in the base."
@@ -56,20 +56,25 @@ def write_report(run: TrainRun) -> Path:
 def _drawings(run: TrainRun) -> Drawings:
     key_samples, key_layers = jax.random.split(jax.random.key(0))
     data, flow = run.dataset, run.flow
-    points = draws(flow, key_samples, ROWS if data.levels is None else IMAGES)
+    drawn, log_q = (
+        np.asarray(array, np.float64) for array in draws(flow, key_samples, DRAWS if data.levels is None else IMAGES)
+    )
+    law = run_states.beside_data(data, run.model, log_q, len(log_q))
+    points = drawn[:ROWS]
     if data.levels is not None:
-        shown = min(IMAGES, len(data.test))
-        caption = f"{shown} test images and {IMAGES} samples of the flow, in the same {data.levels} levels."
-        return [("samples", "Samples", caption, data_figures.image_grids(data.test, points, data.levels))]
+        shown = min(SHOWN_IMAGES, len(data.test))
+        caption = f"{shown} test images and {SHOWN_IMAGES} samples of the flow, in the same {data.levels} levels."
+        return [("samples", "Samples", caption, data_figures.image_grids(data.test, points, data.levels)), law]
     match data.shape:
         case (1,):
             caption = "A histogram of the test rows, and the density of the flow."
-            return [("density", "Density", caption, data_figures.data_histogram(data, flow))]
+            return [("density", "Density", caption, data_figures.data_histogram(data, flow)), law]
         case (2,):
             return [
                 ("densities", "Density", _density_caption(data), data_figures.densities(data, flow)),
                 ("samples", "Samples", _numbers(data, points), data_figures.clouds(data, points)),
                 ("layers", "Layer by layer", LAYERS, _layers(run, key_layers)),
+                law,
             ]
         case _:
             which = "The columns" if data.shape[0] <= figures.MOST_PAIRED else "The first four columns"
@@ -77,7 +82,7 @@ def _drawings(run: TrainRun) -> Drawings:
                 f"{which} in pairs: samples of the flow below the diagonal (blue), test rows above it (orange), "
                 f"histograms of both on it. {_numbers(data, points)}"
             )
-            return [("samples", "Samples", caption, data_figures.column_pairs(data, points))]
+            return [("samples", "Samples", caption, data_figures.column_pairs(data, points)), law]
 
 
 def _layers(run: TrainRun, key: PRNGKeyArray) -> Drawing | None:
