@@ -346,22 +346,22 @@ class _Measured(eqx.Module):
 def _judge(data: InflatedData, flow: Pushforward, measured: _Measured) -> dict[str, Any]:
     """What one trained flow is worth; None where a number is not finite, or has no meaning without noise."""
     log_q = np.asarray(measured.log_q, np.float64)
-    result: dict[str, Any] = {"nll": _finite(-log_q.mean()), "layers": _numbers(measured.layers)}
+    result: dict[str, Any] = {"nll": finite_or_none(-log_q.mean()), "layers": _numbers(measured.layers)}
     if data.log_p is None or data.states is None:
         return result
     gap = data.log_p - log_q
-    result["kl"], result["kl_std_error"] = _finite(gap.mean()), _finite(gap.std(ddof=1) / math.sqrt(len(gap)))
+    result["kl"], result["kl_std_error"] = finite_or_none(gap.mean()), finite_or_none(gap.std(ddof=1) / math.sqrt(len(gap)))
     if data.cell.noise == "normal":
         log_q_along = np.asarray(measured.log_q_along, np.float64) - data.deflation
-        result["kl_on_manifold"] = _finite(float(np.mean(data.log_p_along - log_q_along)))
+        result["kl_on_manifold"] = finite_or_none(float(np.mean(data.log_p_along - log_q_along)))
         if np.isfinite(log_q_along).all():
             result["states_on_manifold"] = drawn_states(states.from_log_densities(log_q_along))
     result |= {"optimal": _numbers(measured.optimal), "actual": _numbers(measured.actual)}
     own = _own_states(flow, np.asarray(measured.log_q_own, np.float64))
     if own is not None:
-        result["w1"] = _finite(states.wasserstein(data.states, own))
-        result["w1_centred"] = _finite(states.centred_wasserstein(data.states, own))
-        result["mean_gap"] = _finite(states.mean_gap(data.states, own))
+        result["w1"] = finite_or_none(states.wasserstein(data.states, own))
+        result["w1_centred"] = finite_or_none(states.centred_wasserstein(data.states, own))
+        result["mean_gap"] = finite_or_none(states.mean_gap(data.states, own))
         result["states"] = drawn_states(own)
     return result
 
@@ -441,5 +441,6 @@ def _numbers(array: Array) -> list[Any]:
     return numbers
 
 
-def _finite(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
+    """A number that JSON can hold."""
     return float(value) if np.isfinite(value) else None
