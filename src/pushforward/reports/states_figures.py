@@ -216,9 +216,11 @@ def _density(axes: Axes, masses: Axes, law: Row, label: str, colour: str) -> Non
     """The continuous part in bins of equal mass, and as stems the atoms of no less than lies between two quantiles."""
     levels, atoms = np.array(law["quantiles"]), np.array(law["atoms"], float).reshape(-1, 2)
     atoms = atoms[np.isfinite(atoms[:, 0]) & (atoms[:, 1] * len(levels) >= 1)]
-    edges = np.unique(levels[~np.isin(levels, atoms[:, 0])])[::QUANTILES_A_BIN]
-    if len(edges) > 1:
-        density = QUANTILES_A_BIN / len(levels) / np.diff(edges)
+    rest = np.unique(levels[~np.isin(levels, atoms[:, 0])])
+    if len(rest) > 1:
+        places = np.linspace(0, len(rest) - 1, max(2, len(rest) // QUANTILES_A_BIN)).round().astype(int)
+        edges = rest[places]
+        density = np.diff(places) / len(levels) / np.diff(edges)
         axes.stairs(density, edges, color=colour, fill=True, alpha=0.25)
         axes.stairs(density, edges, color=colour, label=label)
     if len(atoms):
