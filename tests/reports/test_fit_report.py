@@ -1,5 +1,6 @@
 """The report of a fit is whole, readable on its own, and honest about what is missing."""
 
+import math
 import re
 from dataclasses import dataclass, replace
 from html import unescape
@@ -8,14 +9,16 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
 from pushforward import flows, targets
-from pushforward.distributions import Pushforward
+from pushforward.distributions import Pushforward, Uniform
 from pushforward.objectives import free_energy
 from pushforward.reports.fit import write_report
+from pushforward.reports.run_states import beside_target
 from pushforward.targets import Target
 from pushforward.training import adam, ensemble, fit, member
 
@@ -224,3 +227,26 @@ def test_unknown_log_z(tmp_path):
     write_report(make_run(tmp_path, target, flows.planar(jax.random.key(0), 2, 0), **changes))
     assert "log Z of quartic is not known" in words(tmp_path)
     assert (tmp_path / "figures" / "layers.png").exists()
+
+
+def test_densities_of_states_with_atoms(tmp_path):
+    """The uniform law of the unit square is an atom at 0; a Normal base brings a volume-preserving flow no nearer to it
+    than 0.3069 nats."""
+    square = Target(
+        "square", 2, lambda x: 0.0 * x.sum(), log_z=0.0, sample=lambda key, n: jax.random.uniform(key, (n, 2))
+    )
+    flow = flows.nice(jax.random.key(0), 2, 2, base=Uniform(jnp.zeros(2), jnp.full(2, 0.5)), width=4)
+    name, _, caption, drawing = beside_target(square, flow, jax.random.key(1))
+    assert name == "states"
+    assert f"W1 between the two is {math.log(4):.3f} nats, and 0 nats once" in caption
+    assert "loses at least 0.3069 nats" in caption
+    densities, masses = drawing.figure().axes
+    assert not densities.patches
+    assert masses.get_visible()
+    assert [text.get_text() for text in masses.texts] == ["1.00", "1.00"]
+    np.testing.assert_allclose([line.get_xdata()[0] for line in masses.lines], [0, math.log(4)], atol=1e-6)
+
+
+def test_densities_of_states_that_are_not_numbers_are_not_drawn(run):
+    broken = eqx.tree_at(lambda flow: flow.base.loc, run.model, jnp.full(2, jnp.nan))
+    assert beside_target(targets.make("funnel", 2), broken, jax.random.key(0))[-1] is None
