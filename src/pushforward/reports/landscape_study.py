@@ -42,8 +42,8 @@ def described(study: LandscapeStudy) -> Described:
         "Traces: means over training."
     )
     caption = (
-        "The rise of the loss around each trained flow, along two random directions: as contours over all parameters "
-        "and over those that set no scale, and as a surface over all. The colours are the same everywhere."
+        "The rise of the loss around each trained flow along two random directions, in norms of each filter: as "
+        "contours over all parameters and over those that set no scale, and as a surface over all, in the same colours."
     )
     table = Table(COLUMNS, [_cells(result) for result in study.runs], text_columns=1)
     return Described(words, study.runs, table, study.runs, [("", "Loss landscapes", caption, _figure(study))])
@@ -112,7 +112,7 @@ def _figure(study: LandscapeStudy) -> Drawing:
             surface.set_title(f"{result['flow']}, all parameters", fontsize=9)
         corner, end = grid[1, -1].get_position(), grid[0, -1].get_position()
         bar = figure.add_axes((end.x1 + 0.02, corner.y0, 0.015, end.y1 - corner.y0))
-        figure.colorbar(contours, cax=bar).ax.tick_params(labelsize=7)
+        figure.colorbar(contours, cax=bar, format="%.2g").ax.tick_params(labelsize=7)
         figure.text(0.02, 0.985, "log₁₀(1 + rise of the loss / nats) around trained flows", va="top", fontsize=10)
         return figure
 

@@ -60,6 +60,7 @@ class Style:
             "axes.titlesize": 11,
             "axes.labelsize": 11,
             "axes.linewidth": 0.8,
+            **{f"axes3d.{axis}axis.panecolor": self.panel for axis in "xyz"},
             "font.family": "DejaVu Sans",
             "font.size": 11,
             "grid.color": self.rule,
