@@ -63,7 +63,8 @@ def auroc(inliers: ArrayLike, outliers: ArrayLike, level: float = LEVEL) -> AURO
     The variance is that of DeLong, DeLong & Clarke-Pearson, 1988, "Comparing the areas under two or more correlated
     receiver operating characteristic curves"; the interval is Normal on the scale of the logit, so that it stays
     between 0 and 1. Where all pairs are ordered alike the variance is 0 and says nothing: then the interval is that of
-    Clopper & Pearson for as many disjoint pairs as there are, which is wider than it need be.
+    Clopper & Pearson for as many disjoint pairs as there are, which is wider than it need be. Where all scores are
+    equal it is a point.
 
     Args:
         inliers: scores, of shape `(m,)`; infinite ones are the highest or the lowest.
