@@ -1,5 +1,6 @@
 """The table and the figure of a study of images out of distribution."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ COLUMNS = [
     "bits/dim, outliers",
     "log p, test",
     "log p, outliers",
+    "median",
     "log p, draws",
     "variance, test",
     "variance, draws",
@@ -49,8 +51,8 @@ def described(study: OutOfDistributionStudy) -> Described:
         "rejected",
         "rejected, by draws",
     ]
-    table = Table(columns, [_cells(cell) for cell in cells], text_columns=3)
-    rows = [{name: value for name, value in cell.items() if name != "log_densities"} for cell in cells]
+    rows = [_row(cell) for cell in cells]
+    table = Table(columns, [_cells(row) for row in rows], text_columns=3)
     runs = list({cell["run"]: cell for cell in cells}.values())
     caption = (
         "Above, densities of states: the laws of log p for test images, outliers and draws of the flow. Below, the ROC "
@@ -58,6 +60,13 @@ def described(study: OutOfDistributionStudy) -> Described:
     )
     drawings: Drawings = [("", "Densities of states and ROC curves", caption, _figure(cells))]
     return Described(_words(cells), runs, table, rows, drawings)
+
+
+def _row(cell: Result) -> Result:
+    """The numbers about a cell, without the log-densities of every image."""
+    medians = {name: float(np.median(values)) for name, values in cell["log_densities"].items()}
+    laws = {name: {**law, "median": medians[name]} for name, law in cell["laws"].items()}
+    return {**{name: value for name, value in cell.items() if name != "log_densities"}, "laws": laws}
 
 
 def _words(cells: list[Result]) -> str:
@@ -76,34 +85,44 @@ def _words(cells: list[Result]) -> str:
     )
 
 
-def _cells(cell: Result) -> list[str]:
-    laws, distances = cell["laws"], cell["distances"]
-    alone, *groups = cell["detection"]
+def _cells(row: Result) -> list[str]:
+    laws, distances = row["laws"], row["distances"]
+    alone, *groups = row["detection"]
     return [
-        cell["data"],
-        cell["outliers"],
-        cell["flow"],
-        str(cell["seed"]),
-        *(f"{laws[name]['bits_per_dimension']:.3f}" for name in ("inliers", "outliers")),
-        *(_moments(laws[name]) for name in LAWS),
+        row["data"],
+        row["outliers"],
+        row["flow"],
+        str(row["seed"]),
+        *(number(laws[name]["bits_per_dimension"]) or DASH for name in ("inliers", "outliers")),
+        _moments(laws["inliers"]),
+        _moments(laws["outliers"]),
+        _whole(laws["outliers"]["median"]),
+        _moments(laws["own"]),
         *(number(laws[name]["variance_over_half_dim"]) or DASH for name in ("inliers", "own")),
-        _interval(distances["outliers"]["wasserstein"], 0),
-        f"{distances['outliers']['wasserstein_per_dim']['value']:.3f}",
-        _interval(distances["own"]["wasserstein"], 0),
-        *(_interval(alone["auroc"][name], 3) for name in ("likelihood", "distance_held_out", "two_sided_held_out")),
-        *(_interval(row["auroc"]["two_sided_held_out"], 3) for row in groups),
-        _interval(alone["auroc"]["two_sided_own"], 3),
+        _interval(distances["outliers"]["wasserstein"], _whole),
+        number(distances["outliers"]["wasserstein_per_dim"]["value"]) or DASH,
+        _interval(distances["own"]["wasserstein"], _whole),
+        *(_area(alone, name) for name in ("likelihood", "distance_held_out", "two_sided_held_out")),
+        *(_area(group, "two_sided_held_out") for group in groups),
+        _area(alone, "two_sided_own"),
         *(f"{alone['rejected'][name]['inliers']:.1%}" for name in REFERENCES),
     ]
 
 
 def _moments(law: dict[str, float]) -> str:
-    return f"{law['mean']:,.0f} ({law['standard_deviation']:,.0f})".replace("-", MINUS)
+    return f"{_whole(law['mean'])} ({_whole(law['standard_deviation'])})"
 
 
-def _interval(estimate: dict[str, float], decimals: int) -> str:
-    value, low, high = (f"{estimate[name]:,.{decimals}f}" for name in ("value", "low", "high"))
-    return f"{value} [{low}, {high}]"
+def _whole(nats: float) -> str:
+    return (f"{nats:,.0f}" if abs(nats) < 1e6 else f"{nats:.2g}").replace("-", MINUS)
+
+
+def _area(detection: Result, score: str) -> str:
+    return _interval(detection["auroc"][score], "{:.3f}".format)
+
+
+def _interval(estimate: dict[str, float], shown: Callable[[float], str]) -> str:
+    return f"{shown(estimate['value'])} [{shown(estimate['low'])}, {shown(estimate['high'])}]"
 
 
 def _figure(cells: list[Result]) -> Drawing:
@@ -136,14 +155,27 @@ def _figure(cells: list[Result]) -> Drawing:
 
 
 def _states(axes: Axes, cell: Result, style: Style) -> None:
-    """Histograms of log p in common bins, between the quantiles 0.002 and 0.998 of all."""
+    """Histograms of log p in common bins; of outliers far below, their share in words."""
     values = {name: np.array(cell["log_densities"][name]) for name in LAWS}
-    ends = np.array([np.quantile(each, [0.002, 0.998]) for each in values.values()])
-    edges = np.linspace(ends.min(), ends.max(), BINS + 1)
+    ends = {name: np.quantile(each, [0.002, 0.998]) for name, each in values.items()}
+    low, high = min(ends["inliers"][0], ends["own"][0]), max(each[1] for each in ends.values())
+    low = min(low, max(ends["outliers"][0], low - 2 * (high - low)))
+    edges = np.linspace(low, high, BINS + 1)
     for (name, label), colour in zip(LAWS.items(), (style.target, style.muted, style.flow)):
         density = np.histogram(values[name], edges)[0] / (len(values[name]) * np.diff(edges))
         axes.stairs(density, edges, color=colour, fill=True, alpha=0.25)
         axes.stairs(density, edges, color=colour, label=label)
+    lower = np.mean(values["outliers"] < low)
+    if lower > 0.01:
+        axes.text(
+            0.03,
+            0.95,
+            f"{lower:.0%} of outliers\nlower",
+            transform=axes.transAxes,
+            fontsize=8,
+            va="top",
+            color=style.muted,
+        )
     axes.set_xlabel("log p / nats", fontsize=9)
     axes.ticklabel_format(axis="y", style="sci", scilimits=(0, 0))
     axes.yaxis.get_offset_text().set_fontsize(7)
