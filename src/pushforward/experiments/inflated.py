@@ -350,7 +350,10 @@ def _judge(data: InflatedData, flow: Pushforward, measured: _Measured) -> dict[s
     if data.log_p is None or data.states is None:
         return result
     gap = data.log_p - log_q
-    result["kl"], result["kl_std_error"] = finite_or_none(gap.mean()), finite_or_none(gap.std(ddof=1) / math.sqrt(len(gap)))
+    result["kl"], result["kl_std_error"] = (
+        finite_or_none(gap.mean()),
+        finite_or_none(gap.std(ddof=1) / math.sqrt(len(gap))),
+    )
     if data.cell.noise == "normal":
         log_q_along = np.asarray(measured.log_q_along, np.float64) - data.deflation
         result["kl_on_manifold"] = finite_or_none(float(np.mean(data.log_p_along - log_q_along)))
