@@ -8,6 +8,7 @@ from pushforward.stability.spread import SeedSpread, seed_spread
 from pushforward.stability.toy import (
     descend_scale,
     largest_stable_rate,
+    minimise_scale,
     scale_curvature,
     scale_gradient,
     scale_loss,
@@ -23,6 +24,7 @@ __all__ = [
     "descend_scale",
     "landscape",
     "largest_stable_rate",
+    "minimise_scale",
     "parameter_groups",
     "random_directions",
     "read_trace",

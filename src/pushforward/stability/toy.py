@@ -6,7 +6,10 @@ A map that scales one dimension by `v = exp(u)` on its way to a standard Normal 
 slope of 1 at most.
 """
 
+from typing import Any
+
 import jax.numpy as jnp
+import optax
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -54,10 +57,24 @@ def descend_scale(
         second_moments: of the batch of each step; all the same for the descent on the whole data.
         rate: the learning rate.
     """
+    return minimise_scale(start, second_moments, optax.sgd(rate))
 
-    def step(u: Array, second_moment: Array) -> tuple[Array, Array]:
-        u = u - rate * scale_gradient(u, second_moment)
-        return u, u
 
-    _, trajectory = lax.scan(step, start, second_moments)
+def minimise_scale(
+    start: Float[Array, ""], second_moments: Float[Array, " steps"], optimizer: optax.GradientTransformation
+) -> Float[Array, " trajectory"]:
+    """Log scales that any optimiser, such as `training.adam`, goes through; the start first.
+
+    Args:
+        start: log scale.
+        second_moments: as for `descend_scale`.
+        optimizer: an Optax transformation.
+    """
+
+    def step(carry: tuple[Array, Any], second_moment: Array) -> tuple[tuple[Array, Any], Array]:
+        u, state = carry
+        update, state = optimizer.update(scale_gradient(u, second_moment), state, u)
+        return (u + update, state), u + update
+
+    _, trajectory = lax.scan(step, (start, optimizer.init(start)), second_moments)
     return jnp.concatenate([start[None], trajectory])

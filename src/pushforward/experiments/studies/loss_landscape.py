@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from pushforward import stability, training
-from pushforward.experiments.inflated import Effort, train_together
+from pushforward.experiments.inflated import Effort
 from pushforward.experiments.inflated_data import Cell
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
 from pushforward.experiments.studies.base import Study, finished_cell, write_cell
+from pushforward.experiments.studies.traced import train_traced
 from pushforward.experiments.study_config import LandscapeConfig
 from pushforward.objectives import HeldOut
 
@@ -44,13 +45,7 @@ def run_landscape(config: LandscapeConfig) -> LandscapeStudy:
 
 def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
     window = max(1, effort.steps // WINDOWS)
-
-    def traced(optimizer: Any, member: Any) -> Any:
-        groups = stability.parameter_groups(member)
-        return stability.traced(optimizer, groups, steps=effort.steps, window=window)
-
-    trained, (data,) = train_together([cell], effort, config.seed, traced)
-    trace = stability.read_trace(trained.optimizer_state)
+    trained, data, trace = train_traced(cell, effort, config.seed, window)
     flow = training.member(trained.model.flow, 0)
     groups = {"all": None, **stability.parameter_groups(flow)}
     loss = HeldOut(jnp.asarray(data.test[:ROWS]))
