@@ -105,4 +105,4 @@ def _bound(law: DensityOfStates, dim: int, of_what: str) -> str:
         return ""
     bound = states.volume_preserving_bound(law, dim, replicates=REPLICATES)
     text = with_interval(bound.nats, (bound.low, bound.high))
-    return f"By the law of {of_what}, a flow that preserves volume loses at least {text} nats (95% interval)."
+    return f"A flow that preserves the volume of a Normal base loses at least {text} nats to {of_what} (95% interval)."

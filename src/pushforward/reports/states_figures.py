@@ -1,7 +1,8 @@
 """The figures of a study of densities of states."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -92,7 +93,8 @@ def distances(rows: Sequence[Row]) -> Drawing:
         figure, grid = figures.panel_grid(
             len(down),
             len(panels),
-            *(1.5, 1.1),
+            1.5,
+            1.1,
             left=0.95,
             top=0.95,
             bottom=1.1 if isinstance(ticks[0], str) else 0.65,
@@ -198,9 +200,9 @@ def _line(axes: Axes, line: list[Row], varied: str, ticks: list[Any], measure: s
     )
 
 
-def _looks() -> Iterable[dict[str, Any]]:
+def _looks() -> Iterator[dict[str, Any]]:
     colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
-    return ({"color": colour, "marker": marker} for colour, marker in zip(colours, MARKERS))
+    return ({"color": colour, "marker": marker} for colour, marker in zip(cycle(colours), cycle(MARKERS)))
 
 
 def _finish(axes: Axes, ticks: list[Any]) -> None:

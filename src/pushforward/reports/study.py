@@ -80,7 +80,7 @@ def write_study(study: Study[Any, Any]) -> Path:
         (folder / f"{name}.json").write_text(json.dumps(described.rows, indent=1, allow_nan=False) + "\n")
         for file, picture in pictures.items():
             (folder / file).write_bytes(picture.light)
-        console.print(f"table and figure: {folder}/{name}.{{md,json,png}}", soft_wrap=True, markup=False)
+        console.print(f"table and figures: {folder}/{name}*.{{md,json,png}}", soft_wrap=True, markup=False)
     report: Path = config.folder / "report.html"
     report.write_text(_page(config, described, list(pictures.values())), encoding="utf-8")
     console.print(f"report: {report}", soft_wrap=True, markup=False)
