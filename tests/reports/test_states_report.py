@@ -199,7 +199,10 @@ def test_table_says_what_varies(study):
         if row["variance"] == 0:
             assert shown["KL(p‖q)"] == shown["deflation"] == shown["VP bound"] == DASH
         else:
-            assert shown["KL(p‖q)"] == with_interval(row["kl"], row["kl_interval"])
+            low, high = row["kl_interval"]
+            assert low < row["kl"] < high
+            assert shown["KL(p‖q)"] == with_interval(row["kl"], (low, high))
+            assert shown["KL/D"] == with_interval(row["kl"] / 2, (low / 2, high / 2))
             assert (shown["deflation"] == DASH) == (row["noise"] == "uniform")
         bits = float(shown["bits/dim"].split(" ")[0].replace("\N{MINUS SIGN}", "-"))
         assert bits == pytest.approx(row["nll"] / 2 / np.log(2), rel=1e-2)

@@ -102,7 +102,7 @@ def distances(rows: Sequence[Row]) -> Drawing:
             column_gap=0.25,
         )
         for (measure, label, flow), across in zip(down, grid):
-            found = [row[measure] for row in rows if row[measure]]
+            limits = _decades([row[measure] for row in rows if row[measure]])
             for panel, axes in zip(panels, across):
                 here = _at(_at(rows, by, panel), ("flow",)[: len(flow)], flow)
                 for index, (value, look) in enumerate(zip(_values(rows, lines), _looks())):
@@ -112,7 +112,7 @@ def distances(rows: Sequence[Row]) -> Drawing:
                     name = f"D = {value}" if lines == "dim" else value
                     _line(axes, line, varied, ticks, measure, label=name, **look)
                 axes.set_yscale("log")
-                axes.set(xlim=(-0.5, len(ticks) - 0.5), ylim=(0.6 * min(found), 1.6 * max(found)) if found else None)
+                axes.set(xlim=(-0.5, len(ticks) - 0.5), ylim=limits)
                 _finish(axes, ticks)
                 axes.tick_params(axis="y", which="both", labelsize=7, labelleft=axes is across[0])
                 axes.tick_params(labelbottom=axes in grid[-1])
@@ -203,6 +203,12 @@ def _line(axes: Axes, line: list[Row], varied: str, ticks: list[Any], measure: s
 def _looks() -> Iterator[dict[str, Any]]:
     colours = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
     return ({"color": colour, "marker": marker} for colour, marker in zip(cycle(colours), cycle(MARKERS)))
+
+
+def _decades(values: list[float]) -> tuple[float, float]:
+    """The powers of ten around positive values."""
+    ends = [math.floor(math.log10(0.8 * min(values))), math.ceil(math.log10(1.25 * max(values)))] if values else [-1, 0]
+    return math.pow(10, ends[0]), math.pow(10, ends[1])
 
 
 def _finish(axes: Axes, ticks: list[Any]) -> None:

@@ -36,7 +36,7 @@ def _row(result: Result) -> Row:
         values = np.array([value for m in result["members"] if (value := m.get(name)) is not None], float)
         row[name], row[f"{name}_std_error"] = mean_and_std_error(values) if len(values) else (None, None)
         row[f"{name}_seeds"] = values.tolist()
-    row["kl_interval"] = result.get("kl_interval")
+    row["kl_interval"] = result.get("intervals", {}).get("kl")
     row["diverged"] = sum(m["diverged_at"] is not None for m in result["members"])
     return {**row, **truth, "seconds": result["seconds"]}
 
