@@ -125,6 +125,8 @@ def test_atoms_are_stems_with_their_masses(study):
         tops = np.array([segment[1] for collection in axes.collections for segment in collection.get_segments()])
         assert np.isclose(tops, large[:, None]).all(axis=2).any(axis=1).all()
         assert [text.get_text() for text in axes.texts] == [f"{mass:.2f}" for mass in large[:, 1]]
+    (legend,) = drawn(study, "-states").legends
+    assert [text.get_text() for text in legend.get_texts()] == ["data", "flow"]
     smooth = panels(drawn(study, "-states"), "smooth-step, normal D = 2, s² = 0.01")
     assert not any(axes.collections for axes in smooth)
 

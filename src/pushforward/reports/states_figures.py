@@ -69,7 +69,7 @@ def divergences(rows: Sequence[Row]) -> Drawing:
             axes.set_ylabel("KL(p‖q) / nats", fontsize=9)
         for column in range(columns):
             grid[(len(panels) - 1 - column) // columns, column].set_xlabel(LABELS[varied], fontsize=9)
-        _legend(figure, grid[0][0], columns + 1)
+        _legend(figure, grid, columns + 1)
         return figure
 
     return Drawing(draw)
@@ -121,7 +121,7 @@ def distances(rows: Sequence[Row]) -> Drawing:
             axes.set_title(_title(by, panel), fontsize=8)
         for axes in grid[-1]:
             axes.set_xlabel(LABELS[varied], fontsize=8)
-        _legend(figure, grid[0][0], 6)
+        _legend(figure, grid, 6)
         return figure
 
     return Drawing(draw)
@@ -224,13 +224,14 @@ def _density(axes: Axes, masses: Axes, law: Row, label: str, colour: str) -> Non
     """The continuous part in bins of equal mass, and as stems the atoms of no less than lies between two quantiles."""
     levels, atoms = np.array(law["quantiles"]), np.array(law["atoms"], float).reshape(-1, 2)
     atoms = atoms[np.isfinite(atoms[:, 0]) & (atoms[:, 1] * len(levels) >= 1)]
+    axes.plot([], [], color=colour, label=label)
     rest = np.unique(levels[~np.isin(levels, atoms[:, 0])])
     if len(rest) > 1:
         places = np.linspace(0, len(rest) - 1, max(2, len(rest) // QUANTILES_A_BIN)).round().astype(int)
         edges = rest[places]
         density = np.diff(places) / len(levels) / np.diff(edges)
         axes.stairs(density, edges, color=colour, fill=True, alpha=0.25)
-        axes.stairs(density, edges, color=colour, label=label)
+        axes.stairs(density, edges, color=colour)
     if len(atoms):
         stems(masses, atoms[:, 0], atoms[:, 1], colour, f"{label}: atoms", small=True)
 
@@ -275,14 +276,15 @@ def _multiples(
             axes.set_xlabel(xlabel, fontsize=8)
         line = 0.3 / figure.get_figheight()
         figure.text(0.02, 1 - line / 3, ylabel, va="top", fontsize=10)
-        _legend(figure, grid[0][0], 4, 1 - line)
+        _legend(figure, grid, 4, 1 - line)
         return figure
 
     return Drawing(draw)
 
 
-def _legend(figure: Figure, axes: Axes, columns: int, top: float = 1.0) -> None:
-    handles, names = axes.get_legend_handles_labels()
+def _legend(figure: Figure, grid: np.ndarray, columns: int, top: float = 1.0) -> None:
+    """One legend for all panels, each of which has the same names or, where there is no cell for it, none."""
+    handles, names = max((axes.get_legend_handles_labels() for axes in grid.ravel()), key=lambda found: len(found[1]))
     if names:
         figure.legend(handles, names, loc="upper left", ncols=columns, bbox_to_anchor=(0.01, top))
 

@@ -113,6 +113,7 @@ COLUMNS: dict[str, Callable[[Row], str | None]] = {
 
 def _drawings(rows: list[Row], results: list[Result]) -> Drawings:
     first = "of the first seed that did not diverge"
+    few = f"At most {states_figures.MOST_SETTINGS} settings are shown, evenly chosen."
     return [
         (
             "",
@@ -131,14 +132,14 @@ def _drawings(rows: list[Row], results: list[Result]) -> Drawings:
             "-states",
             "Densities of states",
             f"Of the data and of the flow {first}, between their quantiles 0.005 and 0.995. Atoms are stems as high as "
-            "their mass, which is written beside them.",
+            f"their mass, which is written beside them. {few}",
             states_figures.densities(rows, results, "states"),
         ),
         (
             "-states-on-manifold",
             "Densities of states on the manifold",
             f"Of the log-density on the manifold, without noise, for points of the manifold; of the flow {first}, less "
-            "the deflation.",
+            f"the deflation. {few}",
             states_figures.densities(rows, results, "states_on_manifold"),
         ),
         (
@@ -146,14 +147,14 @@ def _drawings(rows: list[Row], results: list[Result]) -> Drawings:
             "Change of volume along the manifold",
             "At test points: the log-determinant of f⁻¹, and the one that would give each point the density of the "
             f"data, log p less that of the base at f⁻¹(x); {first}. Where volume is preserved the actual one is "
-            "constant.",
+            f"constant. {few}",
             states_figures.volume_changes(rows, results),
         ),
         (
             "-layers",
             "Change of volume layer by layer",
             f"Mean and standard deviation over test points of the log-determinant of each layer of f⁻¹, {first}, "
-            "without the fixed standardisation that comes first.",
+            f"without the fixed standardisation that comes first. {few}",
             states_figures.layers(rows, results),
         ),
     ]
