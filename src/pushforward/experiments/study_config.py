@@ -204,6 +204,67 @@ class LandscapeConfig(StudyConfig):
 
 
 @dataclass(frozen=True)
+class TrainingStabilityConfig(StudyConfig):
+    """Flows trained with one factor changed at a time: what makes their training unstable."""
+
+    budget: Literal["smoke", "paper"] = "smoke"
+    """how much of everything that is not given: small networks and few steps, or the real thing in days"""
+
+    manifold: str = "segment-uniform"
+    """what the data lie on"""
+
+    dim: int = 36
+    """dimensions D of the data"""
+
+    variance: float = 1e-2
+    """of the noise in each dimension, s^2"""
+
+    flows: tuple[str, ...] = ("nice", "real-vp", "real-nvp")
+    """families, on one backbone"""
+
+    controls: tuple[str, ...] = ("residual",)
+    """families without a scale in their layers, at the baseline and the largest learning rate alone: they are slow"""
+
+    learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+    """of Adam, at the start of a cosine schedule"""
+
+    gradient_clips: tuple[float, ...] = (0.0, 1.0, 10.0)
+    """largest global norm of a gradient; 0 for none"""
+
+    batch_sizes: tuple[int, ...] = (8, 32, 128)
+    """points a step"""
+
+    points: tuple[int, ...] = (100, 1_000, 10_000)
+    """of the manifold, to train on"""
+
+    scales: tuple[float, ...] = (0.5, 2.0, 8.0)
+    """largest log scale of an affine layer at the start, of flows that have one"""
+
+    diagonals: tuple[str, ...] = ("matched", "trained", "none")
+    """maps around the layers: standardised data and a trained base, a trained base alone, neither"""
+
+    seeds: int | None = None
+    """models of each setting, trained side by side"""
+
+    steps: int | None = None
+    """updates of each model"""
+
+    width: int | None = None
+    """hidden units of each network, at most 4 D"""
+
+    def check(self) -> None:
+        super().check()
+        for name, least in (("dim", 2), ("variance", 1e-12), ("seeds", 1), ("steps", 1), ("width", 1)):
+            check_least(name, getattr(self, name), least)
+        for name, least in (("gradient_clips", 0), ("batch_sizes", 1), ("points", 2)):
+            for value in getattr(self, name):
+                check_least(name, value, least)
+        for name in ("learning_rates", "scales"):
+            if not all(value > 0 for value in getattr(self, name)):
+                raise UserError(f"{flag(name)} must be positive")
+
+
+@dataclass(frozen=True)
 class OutOfDistributionConfig(StudyConfig):
     """Flows of images that are shown images of another kind."""
 
@@ -263,5 +324,6 @@ STUDY_CONFIGS: dict[str, StudyConfig] = {
     "density-of-states-diagonal": StatesStudyConfig("density-of-states-diagonal"),
     "vp-bound": StatesStudyConfig("vp-bound"),
     "loss-landscape": LandscapeConfig("loss-landscape"),
+    "training-stability": TrainingStabilityConfig("training-stability"),
     "out-of-distribution": OutOfDistributionConfig("out-of-distribution"),
 }

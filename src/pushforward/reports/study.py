@@ -21,8 +21,16 @@ from pushforward.experiments.study_config import (
     OutOfDistributionConfig,
     StatesStudyConfig,
     StudyConfig,
+    TrainingStabilityConfig,
 )
-from pushforward.reports import dlgm_study, landscape_study, out_of_distribution_study, states_study, summary
+from pushforward.reports import (
+    dlgm_study,
+    landscape_study,
+    out_of_distribution_study,
+    stability_study,
+    states_study,
+    summary,
+)
 from pushforward.reports.figures import StudyFit, StudyRow, study_grid
 from pushforward.reports.html import Picture, Table, render
 from pushforward.reports.study_parts import Described, markdown_table
@@ -169,5 +177,6 @@ DESCRIBE: dict[type[Any], Callable[[Any], Described]] = {
     StatesStudyConfig: states_study.described,
     LandscapeConfig: landscape_study.described,
     OutOfDistributionConfig: out_of_distribution_study.described,
+    TrainingStabilityConfig: stability_study.described,
 }
 """How a study of each kind is described."""

@@ -16,6 +16,7 @@ from pushforward.experiments.studies.dlgm import run_amortised_or_static, run_fi
 from pushforward.experiments.studies.loss_landscape import run_landscape
 from pushforward.experiments.studies.out_of_distribution import run_out_of_distribution
 from pushforward.experiments.studies.rezende_mohamed_figure_3 import run_energies
+from pushforward.experiments.studies.training_stability import run_training_stability
 from pushforward.experiments.study_config import StudyConfig
 
 __all__ = ["STUDIES", "Study", "run_study"]
@@ -31,6 +32,7 @@ STUDIES: dict[str, Callable[[Any], Study[Any, Any]]] = {
     "density-of-states-diagonal": run_diagonal,
     "vp-bound": run_bound,
     "loss-landscape": run_landscape,
+    "training-stability": run_training_stability,
     "out-of-distribution": run_out_of_distribution,
 }
 
