@@ -320,6 +320,7 @@ def _scale(across: np.ndarray, measure: str, style: Style) -> None:
         else:
             axes.set_yscale("symlog", linthresh=0.01)
             axes.axhline(0, color=style.muted, linewidth=0.8)
+        axes.margins(y=0.08)
         axes.grid(axis="y")
         axes.set_axisbelow(True)
         axes.tick_params(axis="y", which="both", labelsize=7)
