@@ -132,7 +132,7 @@ def print_catalogue() -> None:
     for title, entries in groups.items():
         console.print(f"[bold]{title}[/]")
         for name, summary in entries.items():
-            console.print(f"  {name:<26}{summary}", soft_wrap=True, highlight=False, markup=False)
+            console.print(f"  {name:<29}{summary}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _summary(documented: object) -> str:
