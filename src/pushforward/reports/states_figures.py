@@ -7,8 +7,10 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import StepPatch
 from matplotlib.ticker import MaxNLocator
 
 from pushforward.reports import figures
@@ -32,6 +34,8 @@ MOST_SETTINGS = 6
 FAMILY = ("flow", "base", "diagonal")
 SETTING = ("manifold", "noise", "dim", "variance", "manifold_dim")
 QUANTILES_A_BIN = 5
+NARROW = 1e-4  # nats
+HIGHEST_PEAK = 4  # times the density of half the mass
 
 
 def divergences(rows: Sequence[Row]) -> Drawing:
@@ -171,7 +175,7 @@ def densities(rows: Sequence[Row], results: Sequence[Row], name: str) -> Drawing
             _density(axes, masses, law, label, colour)
 
     ylabel = "density of states / nats⁻¹"
-    return _multiples(rows, results, name, panel, "log-density / nats", ylabel, from_zero=True)
+    return _multiples(rows, results, name, panel, "log-density / nats", ylabel, finish=_cut_peaks)
 
 
 def _divergence(axes: Axes, here: list[Row], varied: str, families: list[str], style: Style) -> None:
@@ -221,11 +225,10 @@ def _finish(axes: Axes, ticks: list[Any]) -> None:
 
 
 def _density(axes: Axes, masses: Axes, law: Row, label: str, colour: str) -> None:
-    """The continuous part in bins of equal mass, and as stems the atoms of no less than lies between two quantiles."""
-    levels, atoms = np.array(law["quantiles"]), np.array(law["atoms"], float).reshape(-1, 2)
-    atoms = atoms[np.isfinite(atoms[:, 0]) & (atoms[:, 1] * len(levels) >= 1)]
+    """The continuous part in bins of equal mass, and the atoms as stems."""
+    levels = np.array(law["quantiles"])
+    atoms, rest = _atoms(law)
     axes.plot([], [], color=colour, label=label)
-    rest = np.unique(levels[~np.isin(levels, atoms[:, 0])])
     if len(rest) > 1:
         places = np.linspace(0, len(rest) - 1, max(2, len(rest) // QUANTILES_A_BIN)).round().astype(int)
         edges = rest[places]
@@ -236,6 +239,28 @@ def _density(axes: Axes, masses: Axes, law: Row, label: str, colour: str) -> Non
         stems(masses, atoms[:, 0], atoms[:, 1], colour, f"{label}: atoms", small=True)
 
 
+def _atoms(law: Row) -> tuple[Float[np.ndarray, "k 2"], Float[np.ndarray, " n"]]:
+    """Atoms and their masses, no less than lies between two quantiles, and the quantiles that are at none of them.
+
+    What is as heavy as a bin and too narrow to be seen is an atom too.
+    """
+    levels, atoms = np.array(law["quantiles"]), np.array(law["atoms"], float).reshape(-1, 2)
+    atoms = atoms[np.isfinite(atoms[:, 0]) & (atoms[:, 1] * len(levels) >= 1)]
+    rest = levels[~np.isin(levels, atoms[:, 0])]
+    groups = np.split(rest, np.flatnonzero(np.diff(rest) >= NARROW) + 1)
+    narrow = [(group.mean(), len(group) / len(levels)) for group in groups if len(group) >= QUANTILES_A_BIN]
+    wide = [group for group in groups if len(group) < QUANTILES_A_BIN]
+    return np.concatenate([atoms, np.reshape(narrow, (-1, 2))]), np.unique(np.concatenate([np.zeros(0), *wide]))
+
+
+def _cut_peaks(column: Sequence[Axes]) -> None:
+    """An axis from 0, from which only peaks stand out that are far above the density of most of the mass."""
+    patches = [patch for axes in column for patch in axes.patches if isinstance(patch, StepPatch)]
+    if patches:
+        values = np.concatenate([patch.get_data()[0] for patch in patches])
+        column[0].set_ylim(0, 1.05 * min(values.max(), HIGHEST_PEAK * float(np.median(values))))
+
+
 def _multiples(
     rows: Sequence[Row],
     results: Sequence[Row],
@@ -243,7 +268,7 @@ def _multiples(
     panel: Callable[[Axes, Row, Row, Style], None],
     xlabel: str,
     ylabel: str,
-    from_zero: bool = False,
+    finish: Callable[[Sequence[Axes]], None] | None = None,
 ) -> Drawing | None:
     """Flows down and a few settings across: `panel` of the first member of each cell that has what is `needed`."""
     members = [next((m for m in result["members"] if m.get(needed) is not None), None) for result in results]
@@ -268,8 +293,9 @@ def _multiples(
                 panel(axes, result, member, style)
         for axes, key in zip(grid[0], settings):
             axes.set_title(_title(SETTING, key), fontsize=8)
-            if from_zero:
-                axes.set_ylim(0, None)
+        if finish is not None:
+            for column in grid.T:
+                finish(list(column))
         for axes, key in zip(grid[:, 0], families):
             axes.set_ylabel("\n".join(word for name, word in zip(FAMILY, key) if name in named), fontsize=8)
         for axes in grid[-1]:

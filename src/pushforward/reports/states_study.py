@@ -131,8 +131,9 @@ def _drawings(rows: list[Row], results: list[Result]) -> Drawings:
         (
             "-states",
             "Densities of states",
-            f"Of the data and of the flow {first}, between their quantiles 0.005 and 0.995. Atoms are stems as high as "
-            f"their mass, which is written beside them. {few}",
+            f"Of the data and of the flow {first}, between their quantiles 0.005 and 0.995. Atoms, and what is no "
+            "wider than 0.0001 nats, are stems as high as their mass, which is written beside them. A peak may lie "
+            f"outside the axis. {few}",
             states_figures.densities(rows, results, "states"),
         ),
         (
