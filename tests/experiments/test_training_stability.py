@@ -20,7 +20,8 @@ pytestmark = pytest.mark.xdist_group("training-stability")  # its runs are made 
 
 WORDS = shlex.split(
     "reproduce training-stability --dim 3 --flows real-nvp --controls nice --learning-rates 0.001 "
-    "--gradient-clips 1e-6 --batch-sizes 32 --points 1000 --scales 2 1e6 --diagonals matched --seeds 2 --steps 6 --width 4"
+    "--gradient-clips 1e-6 --batch-sizes 32 --points 1000 --scales 2 1e6 --diagonals matched "
+    "--seeds 2 --steps 6 --width 4"
 )
 
 
