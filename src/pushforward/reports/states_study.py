@@ -50,8 +50,8 @@ def _words(study: StatesStudy) -> str:
         "interval over seeds and test rows. The validation set chose the step. In nats, but for `bits/dim`. "
         "`KL on the manifold`: of the log-density there less `deflation`, that of the noise where it is 0. `W1`: "
         "between the densities of states of the data and of the flow; `centred`: once both have the mean 0; "
-        "`VP bound`: what every map of constant determinant loses at least; `KL, Normal`: of the Normal with the mean "
-        "and covariance of the data. Without noise there is no density to compare with."
+        "`VP bound`: what every map of constant determinant from a Normal base loses at least; `KL, Normal`: of the "
+        "Normal with the mean and covariance of the data. Without noise there is no density to compare with."
     )
 
 
@@ -118,7 +118,8 @@ def _drawings(rows: list[Row], results: list[Result]) -> Drawings:
         (
             "",
             "Divergence from the data",
-            "KL(p‖q), mean and standard error over the seeds, and the bound that no volume-preserving flow can pass.",
+            "KL(p‖q), mean and standard error over the seeds, and the bound for volume-preserving flows from a Normal "
+            "base.",
             states_figures.divergences(rows),
         ),
         (
