@@ -224,7 +224,7 @@ def fit(
     keys = jax.device_put(jax.random.split(key, members), sharding)
     run = _compiled_loop(static, loss, optimizer, average_decay, keys, mesh)
     never = jnp.full(members, NEVER, int)
-    best = None if validate is None else Best(parameters, jnp.full(members, jnp.inf), jnp.zeros(members, int))
+    best = None if validate is None else Best(parameters, jnp.full(members, jnp.inf, float), jnp.zeros(members, int))
     optimizer_state = jax.vmap(optimizer.init)(parameters)
     average = None if average_decay is None else parameters
     state = State(parameters, fixed, optimizer_state, jnp.zeros(members), never, never, best, average)

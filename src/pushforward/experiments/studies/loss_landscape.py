@@ -5,11 +5,14 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from pushforward import stability, training
+from pushforward.distributions import Pushforward
 from pushforward.experiments.inflated import Effort
 from pushforward.experiments.inflated_data import Cell
 from pushforward.experiments.progress import counting_progress
@@ -52,11 +55,11 @@ def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
     key = jax.random.key(config.seed)
     around = partial(stability.landscape, flow, loss, radius=config.radius, points=config.points)
     eigenvalues = {name: stability.top_eigenvalues(flow, loss, key, mask=mask) for name, mask in groups.items()}
-    assert trained.best_losses is not None
-    log_p = np.zeros(ROWS) if data.log_p is None else data.log_p[:ROWS]
+    assert data.log_p is not None
+    kl = np.mean(data.log_p) + np.asarray(_losses(trained.model.flow, jnp.asarray(data.test)))
+    kept = [divergence is None for divergence in trained.divergences]
     return {
         "flow": cell.flow,
-        "entropy": float(-np.mean(log_p)),
         "landscapes": {
             name: _grid(around(stability.random_directions(flow, key, mask=groups[name])).loss)
             for name in ("all", "rest")
@@ -64,7 +67,7 @@ def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
         "eigenvalues": {name: float(found.values[0]) for name, found in eigenvalues.items()},
         "eigenvalue_errors": {name: float(found.errors[0]) for name, found in eigenvalues.items()},
         "sharpness": {name: float(stability.sharpness(flow, loss, mask=mask)) for name, mask in groups.items()},
-        "validation": asdict(stability.seed_spread(trained.best_losses)),
+        "kl": asdict(stability.seed_spread(np.where(kept, kl, np.nan))),
         "trace": {
             "steps": trace.steps.tolist(),
             "weight_change": {name: _grid(values) for name, values in trace.weight_change.items()},
@@ -72,6 +75,12 @@ def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
         },
         "seconds": trained.records[-1].seconds,
     }
+
+
+@eqx.filter_jit
+def _losses(flows: Pushforward, rows: Float[Array, "n D"]) -> Float[Array, " members"]:
+    losses: Array = eqx.filter_vmap(lambda flow: -jnp.mean(flow.log_prob(rows)))(flows)
+    return losses
 
 
 def _grid(values: np.ndarray) -> list[list[float | None]]:
