@@ -52,7 +52,7 @@ class Effort:
         learning_rate: of Adam, at the start of a cosine schedule.
         gradient_clip: largest global norm of a gradient; 0 for none.
         scale: largest log scale of an affine layer at the start.
-        validations: of each model, the best of which is kept.
+        validate_every: steps between two validations, the best of which is kept.
         patience: steps without a better validation of any model in the program after which it stops; never if None.
     """
 
@@ -67,7 +67,7 @@ class Effort:
     learning_rate: float = 1e-3
     gradient_clip: float = 10.0
     scale: float = 2.0
-    validations: int = 10
+    validate_every: int = 40
     patience: int | None = None
 
 
@@ -275,7 +275,7 @@ def train_together(
         key=key,
         steps=effort.steps,
         optimizer=optimizer if wrap is None else wrap(optimizer, training.member(members, 0)),
-        record_every=max(1, effort.steps // effort.validations),
+        record_every=effort.validate_every,
         validate=HeldOutSets(jnp.stack([each.validation for each in data])),
         patience=effort.patience,
     )

@@ -151,9 +151,12 @@ class StatesStudyConfig(StudyConfig):
     width: int | None = None
     """hidden units of each network, at most 4 D"""
 
+    points: int | None = None
+    """of the manifold, to train on; 1,000 unless given"""
+
     def check(self) -> None:
         super().check()
-        for name in ("seeds", "steps", "width"):
+        for name in ("seeds", "steps", "width", "points"):
             check_least(name, getattr(self, name), 1)
         for name, least in (("dims", 2), ("manifold_dims", 0), ("variances", 0)):
             for value in getattr(self, name) or ():

@@ -45,10 +45,11 @@ def _words(study: StatesStudy) -> str:
     settings = study.runs[0]["settings"]
     return (
         f"Flows of {settings['length']} layers (a residual flow: a fifth) with networks of {settings['depth']} x "
-        f"{settings['width']} units at most, {settings['steps']:,} steps of {settings['batch_size']} points with fresh "
-        f"noise; {settings['seeds']} seeds a cell, whose mean and standard error are shown, for `KL(p‖q)` the 95% "
-        "interval over seeds and test rows. The validation set chose the step. In nats, but for `bits/dim`. "
-        "`KL on the manifold`: of the log-density there less `deflation`, that of the noise where it is 0. `W1`: "
+        f"{settings['width']} units at most, {settings['steps']:,} steps of {settings['batch_size']} of "
+        f"{settings['points']:,} points with fresh noise; {settings['seeds']} seeds a cell, whose mean and standard "
+        "error are shown, for `KL(p‖q)` the 95% interval over seeds and test rows. The validation set chose the step. "
+        "In nats, but for `bits/dim`. `KL on the manifold`: of the log-density there less `deflation`, that of the "
+        "noise where it is 0. `W1`: "
         "between the densities of states of the data and of the flow; `centred`: once both have the mean 0; "
         "`VP bound`: what every map of constant determinant from a Normal base loses at least; `KL, Normal`: of the "
         "Normal with the mean and covariance of the data. Without noise there is no density to compare with."

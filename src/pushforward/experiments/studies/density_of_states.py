@@ -24,7 +24,7 @@ PAPER = Effort(
     width=784,
     depth=3,
     side_by_side=5,
-    validations=200,
+    validate_every=250,
     patience=10_000,
 )
 
@@ -110,7 +110,11 @@ def _run(config: StatesStudyConfig, axes: Axes) -> StatesStudy:
     given = {name: getattr(config, name) for name in vars(axes) if getattr(config, name) is not None}
     axes = replace(axes, **given)
     effort = SMOKE if config.budget == "smoke" else PAPER
-    given = {name: getattr(config, name) for name in ("seeds", "steps", "width") if getattr(config, name) is not None}
+    given = {
+        name: getattr(config, name)
+        for name in ("seeds", "steps", "width", "points")
+        if getattr(config, name) is not None
+    }
     effort = replace(effort, **given)
     cells = [
         Cell(manifold, dim, noise, variance, flow, base, diagonal, manifold_dim)

@@ -36,7 +36,7 @@ PAPER = Effort(
     width=784,
     depth=3,
     side_by_side=10,
-    validations=200,
+    validate_every=250,
     patience=10_000,
 )
 
