@@ -11,7 +11,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
 from pushforward.reports import figures
 from pushforward.reports.states import stems
@@ -30,6 +30,7 @@ LABELS = {
 DISTANCES = (("w1", "W1"), ("w1_per_dim", "W1/D"), ("w1_centred", "W1, centred"))
 MARKERS = "os^Dvx"
 LEAST_COLUMNS = 3
+LINEAR = 1e-2  # nats, below which the axis of a divergence is linear
 MOST_SETTINGS = 6
 FAMILY = ("flow", "base", "diagonal")
 SETTING = ("manifold", "noise", "dim", "variance", "manifold_dim")
@@ -187,7 +188,10 @@ def _divergence(axes: Axes, here: list[Row], varied: str, families: list[str], s
     bounds = {row[varied]: row["bound"] for row in here}
     places = [ticks.index(value) for value in bounds]
     axes.plot(places, list(bounds.values()), color=style.text, linestyle=":", label="VP bound")
-    axes.set_yscale("symlog", linthresh=1e-2)
+    axes.set_yscale("symlog", linthresh=LINEAR)
+    locator = SymmetricalLogLocator(linthresh=LINEAR, base=10)
+    locator.set_params(numticks=6)
+    axes.yaxis.set_major_locator(locator)
     axes.set_ylim(0, 2 * max([row["kl"] for row in here if row["kl"] is not None] + [*bounds.values(), 1e-2]))
     _finish(axes, ticks)
 
