@@ -135,7 +135,7 @@ def test_an_interval_of_seeds_and_rows_covers():
     assert one == mean_interval(np.array([[1.0, 2.0, 3.0]]))
 
 
-def test_volume_changes_add_up(dtype):
+def test_volume_changes_add_up():
     """The optimal change is the actual one plus what the flow misses; the layers make up the actual one."""
     cell = Cell("segment-smooth-step", 2, "uniform", 0.01, "real-nvp")
     member = results([cell])[cell]["members"][0]
