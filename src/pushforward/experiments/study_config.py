@@ -169,6 +169,9 @@ class StatesStudyConfig(StudyConfig):
 class LandscapeConfig(StudyConfig):
     """The loss around trained flows, its curvature, and how their parameters moved."""
 
+    budget: Literal["smoke", "paper"] = "smoke"
+    """how much of everything that is not given: small networks for minutes, or those of the thesis for hours"""
+
     manifold: str = "segment-uniform"
     """what the data lie on"""
 
@@ -184,10 +187,10 @@ class LandscapeConfig(StudyConfig):
     seeds: int = 5
     """models of each; the landscape is that of the first"""
 
-    steps: int = 4_000
+    steps: int | None = None
     """updates of each model"""
 
-    width: int = 64
+    width: int | None = None
     """hidden units of each network, at most 4 D"""
 
     radius: float = 0.5

@@ -32,12 +32,12 @@ LEVELS = 12
 
 def described(study: LandscapeStudy) -> Described:
     """The study as Markdown, as numbers, and drawn: contours, contours without the scales, and surfaces."""
-    config = study.config
+    config, settings = study.config, study.runs[0]["settings"]
     words = (
         f"{config.manifold} in D = {config.dim} with Normal noise of variance {config.variance:g}; 10 layers with "
-        f"networks of 2 x {config.width} units at most; {config.steps:,} steps, {config.seeds} seeds. KL(p‖q) of "
-        "the step that the validation set chose, on 4,000 test rows. Loss and curvature are those of the first seed on "
-        "1,000 of them, in nats. The same two directions, normalised per "
+        f"networks of 2 x {settings['width']} units at most; {settings['steps']:,} steps, {config.seeds} seeds. "
+        "KL(p‖q) of the step that the validation set chose, on 4,000 test rows. Loss and curvature are those of the "
+        "first seed on 1,000 of them, in nats. The same two directions, normalised per "
         f"filter, for all flows; the grid ends at {config.radius:g} norms of each filter. Scales: what sets the slope "
         "of a layer, and of the base. Sharpness: the rise of the loss after a step of length 0.05 along the gradient. "
         "Traces: means over training."

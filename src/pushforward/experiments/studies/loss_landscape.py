@@ -25,14 +25,21 @@ from pushforward.objectives import HeldOut
 Result = dict[str, Any]
 LandscapeStudy = Study[LandscapeConfig, Result]
 
+SMOKE = {"steps": 4_000, "width": 64}
+PAPER = {"steps": 50_000, "width": 784}
+DEPTH = 2
 ROWS = 1_000
 WINDOWS = 50
 
 
 def run_landscape(config: LandscapeConfig) -> LandscapeStudy:
     """Loss landscapes, Hessian eigenvalues, sharpness and traces of NICE, Real VP and Real NVP on one backbone."""
-    effort = Effort(config.seeds, config.steps, 32, 10, config.width, 2, config.seeds)
-    settings = json.loads(json.dumps({**asdict(config), "study": "", "out": None, "results": None, "flows": []}))
+    default = SMOKE if config.budget == "smoke" else PAPER
+    size = {name: value if (given := getattr(config, name)) is None else given for name, value in default.items()}
+    effort = Effort(config.seeds, batch_size=32, length=10, depth=DEPTH, side_by_side=config.seeds, **size)
+    settings = json.loads(
+        json.dumps({**asdict(config), **size, "study": "", "budget": "", "out": None, "results": None, "flows": []})
+    )
     folder = config.folder / "cells"
     folder.mkdir(parents=True, exist_ok=True)
     cells = [Cell(config.manifold, config.dim, "normal", config.variance, flow) for flow in config.flows]
