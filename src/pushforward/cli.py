@@ -172,10 +172,12 @@ def build_app(defaults: Defaults) -> tyro.extras.SubcommandApp:
         if action == "show":
             print_states(named[0], out)
             return
-        dims = {each.dim for each in named if each.dim is not None}
-        if len(dims) != 1:
-            raise UserError("give --dim, the dimensions D of both" if not dims else f"D differs: {sorted(dims)}")
-        print_comparison(named[0], named[1], dims.pop(), seed, out)
+        first, second = named
+        if first.dim is None or second.dim is None:
+            raise UserError("give --dim, the dimensions D of both")
+        if first.dim != second.dim:
+            raise UserError(f"D differs: {first.dim} and {second.dim}")
+        print_comparison(first, second, first.dim, seed, out)
 
     @app.command
     def sample(

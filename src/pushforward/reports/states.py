@@ -94,6 +94,8 @@ def print_states(named: Named, out: Path) -> None:
     console.print(table)
     if law.sample_size is not None:
         console.print(f"{law.sample_size:,} samples")
+    if named.dim is None:
+        console.print("give --dim for the volume-preserving bound")
     if law.zero_mass:
         console.print(f"{law.zero_mass:.3%} of the log-densities are -inf: an atom at zero density")
     _write(curves([(named.label, law)]), out, console)

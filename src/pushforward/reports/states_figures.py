@@ -192,7 +192,7 @@ def _divergence(axes: Axes, here: list[Row], varied: str, families: list[str], s
     locator = SymmetricalLogLocator(linthresh=LINEAR, base=10)
     locator.set_params(numticks=6)
     axes.yaxis.set_major_locator(locator)
-    axes.set_ylim(0, 2 * max([row["kl"] for row in here if row["kl"] is not None] + [*bounds.values(), 1e-2]))
+    axes.set_ylim(0, 2 * max([row["kl"] for row in here if row["kl"] is not None] + [*bounds.values(), LINEAR]))
     _finish(axes, ticks)
 
 

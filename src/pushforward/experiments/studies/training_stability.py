@@ -20,25 +20,13 @@ from pushforward.experiments.inflated_data import Cell, InflatedData
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
 from pushforward.experiments.studies.base import Study, finished_cell, write_cell
+from pushforward.experiments.studies.density_of_states import PAPER, SMOKE
 from pushforward.experiments.studies.traced import train_traced
 from pushforward.experiments.study_config import TrainingStabilityConfig
 from pushforward.objectives import HeldOut
 
 Result = dict[str, Any]
 TrainingStabilityStudy = Study[TrainingStabilityConfig, Result]
-
-SMOKE = Effort(seeds=5, steps=400, batch_size=32, length=10, width=32, depth=2, side_by_side=5)
-PAPER = Effort(
-    seeds=10,
-    steps=50_000,
-    batch_size=32,
-    length=10,
-    width=784,
-    depth=3,
-    side_by_side=10,
-    validate_every=250,
-    patience=10_000,
-)
 
 FACTORS = {
     "learning_rate": "learning_rates",
@@ -105,7 +93,7 @@ def run_training_stability(config: TrainingStabilityConfig) -> TrainingStability
 
 
 def _settings(config: TrainingStabilityConfig) -> Iterator[Setting]:
-    effort = SMOKE if config.budget == "smoke" else PAPER
+    effort = SMOKE if config.budget == "smoke" else replace(PAPER, seeds=10)
     given = {name: value for name in ("seeds", "steps", "width") if (value := getattr(config, name)) is not None}
     effort = replace(effort, **given)
     for flow in config.flows:
