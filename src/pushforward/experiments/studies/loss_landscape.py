@@ -5,20 +5,17 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from pushforward import stability, training
-from pushforward.distributions import Pushforward
 from pushforward.experiments.inflated import Effort
 from pushforward.experiments.inflated_data import Cell
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
 from pushforward.experiments.studies.base import Study, finished_cell, write_cell
-from pushforward.experiments.studies.traced import train_traced
+from pushforward.experiments.studies.traced import log_densities, train_traced
 from pushforward.experiments.study_config import LandscapeConfig
 from pushforward.objectives import HeldOut
 
@@ -63,7 +60,7 @@ def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
     around = partial(stability.landscape, flow, loss, radius=config.radius, points=config.points)
     eigenvalues = {name: stability.top_eigenvalues(flow, loss, key, mask=mask) for name, mask in groups.items()}
     assert data.log_p is not None
-    kl = np.mean(data.log_p) + np.asarray(_losses(trained.model.flow, jnp.asarray(data.test)))
+    kl = np.mean(data.log_p - np.asarray(log_densities(trained.model.flow, data.test), np.float64), axis=1)
     kept = [divergence is None for divergence in trained.divergences]
     return {
         "flow": cell.flow,
@@ -82,12 +79,6 @@ def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
         },
         "seconds": trained.records[-1].seconds,
     }
-
-
-@eqx.filter_jit
-def _losses(flows: Pushforward, rows: Float[Array, "n D"]) -> Float[Array, " members"]:
-    losses: Array = eqx.filter_vmap(lambda flow: -jnp.mean(flow.log_prob(rows)))(flows)
-    return losses
 
 
 def _grid(values: np.ndarray) -> list[list[float | None]]:

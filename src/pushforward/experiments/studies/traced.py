@@ -1,8 +1,13 @@
-"""Training whose gradients and updates are traced by group of parameters."""
+"""Training whose gradients and updates are traced by group of parameters, and what comes of it."""
 
 from typing import Any
 
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
 from pushforward import stability, training
+from pushforward.distributions import Pushforward
 from pushforward.experiments.inflated import Effort, train_together
 from pushforward.experiments.inflated_data import Cell, InflatedData
 
@@ -22,3 +27,11 @@ def train_traced(
 
     trained, (data,) = train_together([cell], effort, seed, traced)
     return trained, data, stability.read_trace(trained.optimizer_state)
+
+
+@eqx.filter_jit
+def log_densities(flows: Pushforward, rows: Float[Array, "n D"]) -> Float[Array, "members n"]:
+    """`log q` of every member at the rows, in nats; one member after the other, so that memory does not grow."""
+    arrays, static = eqx.partition(flows, eqx.is_array)
+    log_q: Float[Array, "members n"] = jax.lax.map(lambda each: eqx.combine(each, static).log_prob(rows), arrays)
+    return log_q

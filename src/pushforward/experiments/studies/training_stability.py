@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
 
 from pushforward import stability, training
 from pushforward.bijections import Residual
@@ -21,7 +19,7 @@ from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
 from pushforward.experiments.studies.base import Study, finished_cell, write_cell
 from pushforward.experiments.studies.density_of_states import PAPER, SMOKE
-from pushforward.experiments.studies.traced import train_traced
+from pushforward.experiments.studies.traced import log_densities, train_traced
 from pushforward.experiments.study_config import TrainingStabilityConfig
 from pushforward.objectives import HeldOut
 
@@ -138,7 +136,7 @@ def _measured(setting: Setting, seed: int) -> Result:
     result["seconds"] = time.perf_counter() - start
     assert data.log_p is not None
     flows = _exact(trained.model.flow)
-    log_q = np.asarray(_log_densities(flows, data.test), np.float64)
+    log_q = np.asarray(log_densities(flows, data.test), np.float64)
     loss, key = HeldOut(jnp.asarray(data.test[:ROWS])), jax.random.key(seed)
     result["members"], result["gaps"] = [], []
     for index in range(seeds):
@@ -163,14 +161,6 @@ def _exact(flows: Pushforward) -> Pushforward:
 
     exact: Pushforward = jax.tree.map(each, flows, is_leaf=lambda node: isinstance(node, Residual))
     return exact
-
-
-@eqx.filter_jit
-def _log_densities(flows: Pushforward, rows: Float[Array, "n D"]) -> Float[Array, "members n"]:
-    """One member after the other, so that memory does not grow with their number."""
-    arrays, static = eqx.partition(flows, eqx.is_array)
-    log_q: Float[Array, "members n"] = jax.lax.map(lambda each: eqx.combine(each, static).log_prob(rows), arrays)
-    return log_q
 
 
 def _training(trained: training.Fit, trace: stability.Trace, index: int, clip: float) -> dict[str, Any]:
