@@ -1,27 +1,34 @@
-PYTHON ?= python3
-BIN := .venv/bin
-UV := $(shell command -v uv 2>/dev/null)
+ifndef PYTHON
+PYTHON := $(shell scripts/find-python)
+endif
+VENV ?= .venv
+BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo test lint
+.PHONY: demo test lint check-all
 
-demo: .venv/installed
+demo: $(VENV)/installed
 	$(BIN)/pushforward fit u1 --length 16 --restarts 8 --steps 8000 --out runs/demo --force
 
-test: .venv/installed
+test: $(VENV)/installed
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup
 
-lint: .venv/installed
+lint: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-.venv/installed: pyproject.toml
-ifeq ($(UV),)
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[test]'
-else
-	uv venv --quiet --allow-existing --python '>=3.11' .venv
+# What takes longer than a change should wait: the suite on the oldest Python too.
+check-all: lint test
+	$(MAKE) test VENV=.venv-3.11 PYTHON="$$(scripts/find-python 3.11)"
+
+$(VENV)/installed: pyproject.toml
+	@test -n "$(PYTHON)"
+ifeq ($(PYTHON),uv)
+	uv venv --quiet --clear --python '>=3.12' $(VENV)
 	uv pip install --quiet --python $(BIN)/python --editable '.[test]'
+else
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --editable '.[test]'
 endif
 	touch $@

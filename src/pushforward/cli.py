@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from pushforward.devices import use_all_cores
+from pushforward.devices import refuse_wrong_sums, use_all_cores
 from pushforward.errors import UserError, nearest
 from pushforward.experiments.config import (
     DlgmConfig,
@@ -241,6 +241,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     use_all_cores()
     try:
+        refuse_wrong_sums()
         app = build_app(_defaults(arguments))
         app.cli(prog="pushforward", description=DESCRIPTION, args=arguments)
     except UserError as error:

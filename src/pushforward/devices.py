@@ -1,13 +1,45 @@
-"""How JAX is to see the processor."""
+"""Which JAX may compute here, and how it is to see the processor."""
 
 import os
+import sys
+from importlib.metadata import version
+
+from pushforward.errors import UserError
+
+OVERRIDE = "PUSHFORWARD_ANY_JAX"
 
 
 def use_all_cores() -> None:
-    """Let JAX show every core as a device, so that ensembles train on all of them; call it before JAX is imported.
+    """Let JAX show every core as a device, so that ensembles train on all of them; call it before JAX computes.
 
-    What the user has set by `JAX_NUM_CPU_DEVICES` or `XLA_FLAGS` stays.
+    Devices that run at once share one pool of threads, and a batched Cholesky, solve or eigendecomposition inside each
+    of them waits for a task on the same pool: the pool gets as many threads again (`NPROC`), so that none waits for
+    ever (JAX 0.10.0 to 0.11.0). What the user has set by `JAX_NUM_CPU_DEVICES`, `NPROC` or `XLA_FLAGS` stays.
     """
     if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores))
+        devices = os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores))
+        if devices.isdigit():
+            os.environ.setdefault("NPROC", str(max(cores, int(devices)) + int(devices)))
+
+
+def refuse_wrong_sums() -> None:
+    """Refuse a JAX whose programs are wrong on this machine.
+
+    On a CPU, JAX 0.9.0 to 0.10.2 compiles sums over more than 16,384 rows to wrong values, in silence (JAX issue
+    39103).
+
+    Raises:
+        UserError: such a version, on a CPU. `PUSHFORWARD_ANY_JAX=1` in the environment overrides it.
+    """
+    release = tuple(int(part) for part in version("jax").split(".")[:3] if part.isdigit())
+    if not (0, 9) <= release < (0, 11) or os.environ.get(OVERRIDE):
+        return
+    import jax
+
+    if jax.default_backend() == "cpu":
+        newest = "'jax>=0.11.2'" if sys.version_info >= (3, 12) else "'jax>=0.8.3,<0.9'"
+        raise UserError(
+            f"JAX {version('jax')} computes wrong sums on a CPU (JAX issue 39103); "
+            f"pip install {newest}, or set {OVERRIDE}=1 and check every number"
+        )

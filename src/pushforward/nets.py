@@ -11,6 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from pushforward.devices import refuse_wrong_sums
+
+refuse_wrong_sums()
+
 Activation = Callable[[Array], Array]
 
 

@@ -8,6 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from pushforward.devices import refuse_wrong_sums
+
+refuse_wrong_sums()
+
 Scalar = Float[Array, ""]
 
 

@@ -8,6 +8,10 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from pushforward.devices import refuse_wrong_sums
+
+refuse_wrong_sums()
+
 T = TypeVar("T")
 
 

@@ -211,6 +211,6 @@ def _detection(
     return {
         "group_size": size,
         "groups": {"inliers": len(inliers) // size, "outliers": len(outliers) // size},
-        "auroc": {name: asdict(auroc(*each)) for name, each in scores.items()},
+        "auroc": {name: asdict(auroc(inside, outside)) for name, (inside, outside) in scores.items()},
         "rejected": rejected,
     }
