@@ -147,6 +147,28 @@ def _binarisation(config: DlgmConfig, levels: int) -> Literal["static", "dynamic
     return config.binarisation
 
 
+def make_dlgm(config: DlgmConfig, shape: tuple[int, ...], levels: int | None, key: PRNGKeyArray) -> DLGM:
+    """The untrained model.
+
+    Raises:
+        UserError: the flow does not exist or lacks a setting that is given.
+        ValueError: the flow cannot be amortised as asked.
+    """
+    dim, latents = int(np.prod(shape)), sum(config.latents)
+    key_flow, key_model = jax.random.split(key)
+    flow = make_flow(config, (latents,), key_flow, Normal.standard(latents), "sampling").bijection
+    common: dict[str, Any] = {
+        "likelihood": LIKELIHOODS[config.likelihood](levels or 0),
+        "flow": flow if config.length else None,
+        "amortized": config.amortised or ("context" if has_networks(flow) else "parameters"),
+        "covariance": config.covariance,
+    }
+    if config.network == "convolutional":
+        return DLGM.convolutional(key_model, _image(shape), latents, channels=config.hidden, **common)
+    dense: dict[str, Any] = {"hidden": config.hidden, "activation": config.activation, "pieces": config.pieces}
+    return DLGM.init(key_model, dim, config.latents, **dense, **common)
+
+
 def make_dlgm_ensemble(config: DlgmConfig, shape: tuple[int, ...], levels: int | None) -> DLGM:
     """The untrained model, as an ensemble of one.
 
@@ -155,25 +177,8 @@ def make_dlgm_ensemble(config: DlgmConfig, shape: tuple[int, ...], levels: int |
     """
     make_observation(config, levels)
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
-    dim, latents = int(np.prod(shape)), sum(config.latents)
-    likelihood = LIKELIHOODS[config.likelihood](levels or 0)
-
-    def make(key: PRNGKeyArray) -> DLGM:
-        key_flow, key_model = jax.random.split(key)
-        flow = make_flow(config, (latents,), key_flow, Normal.standard(latents), "sampling").bijection
-        common: dict[str, Any] = {
-            "likelihood": likelihood,
-            "flow": flow if config.length else None,
-            "amortized": config.amortised or ("context" if has_networks(flow) else "parameters"),
-            "covariance": config.covariance,
-        }
-        if config.network == "convolutional":
-            return DLGM.convolutional(key_model, _image(shape), latents, channels=config.hidden, **common)
-        dense: dict[str, Any] = {"hidden": config.hidden, "activation": config.activation, "pieces": config.pieces}
-        return DLGM.init(key_model, dim, config.latents, **dense, **common)
-
     try:
-        return ensemble(make, key, 1)
+        return ensemble(lambda key: make_dlgm(config, shape, levels, key), key, 1)
     except ValueError as error:
         raise UserError(str(error)) from error
 
