@@ -27,6 +27,8 @@ def panels(edges: Float[Array, " edges"]) -> tuple[Float[Array, " nodes"], Float
 
 def log_integral(log_values: Float[Array, " nodes"], weights: Float[Array, " nodes"]) -> Float[Array, ""]:
     """`log(sum(weights * exp(log_values)))`, differentiable in weights of 0; `-inf` with gradient 0 if all are 0."""
+    # Computed once: a second time, in another fusion, they may round otherwise, and at 1e14 by more than exp can bear.
+    log_values = jax.lax.optimization_barrier(log_values)
     top = jax.lax.stop_gradient(jnp.max(log_values))
     total = jnp.sum(weights * jnp.exp(log_values - top))
     nothing = total == 0
