@@ -4,6 +4,7 @@ endif
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+MARKED ?= not slow
 
 .PHONY: demo test lint check-all
 
@@ -11,7 +12,8 @@ demo: $(VENV)/installed
 	$(BIN)/pushforward fit u1 --length 16 --restarts 8 --steps 8000 --out runs/demo --force
 
 test: $(VENV)/installed
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "$(MARKED)" --ignore tests/contracts
+	XLA_FLAGS= $(BIN)/pytest -n $(JOBS) --dist loadgroup -m "$(MARKED)" tests/contracts
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check
@@ -19,7 +21,8 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 
 # What takes longer than a change should wait: the suite on the oldest Python too.
-check-all: lint test
+check-all: lint
+	$(MAKE) test MARKED="slow or not slow"
 	$(MAKE) test VENV=.venv-3.11 PYTHON="$$(scripts/find-python 3.11)"
 
 $(VENV)/installed: pyproject.toml

@@ -32,8 +32,7 @@ def refuse_wrong_sums() -> None:
     Raises:
         UserError: such a version, on a CPU. `PUSHFORWARD_ANY_JAX=1` in the environment overrides it.
     """
-    release = tuple(int(part) for part in version("jax").split(".")[:3] if part.isdigit())
-    if not (0, 9) <= release < (0, 11) or os.environ.get(OVERRIDE):
+    if not has_wrong_sums(version("jax")) or os.environ.get(OVERRIDE):
         return
     import jax
 
@@ -43,3 +42,8 @@ def refuse_wrong_sums() -> None:
             f"JAX {version('jax')} computes wrong sums on a CPU (JAX issue 39103); "
             f"pip install {newest}, or set {OVERRIDE}=1 and check every number"
         )
+
+
+def has_wrong_sums(release: str) -> bool:
+    """Whether this version of JAX is one of 0.9.0 to 0.10.2."""
+    return (0, 9) <= tuple(int(part) for part in release.split(".")[:2]) < (0, 11)
