@@ -37,6 +37,9 @@ def numpy_only(z):
 
 def explodes(z):
     return jnp.exp(5 * jnp.sum(z) ** 2)
+
+def ball(z):
+    return -0.5 * jnp.sum(z**2) + 0.1 * jnp.log(1 - jnp.sum(z**2) / 3.9**2)
 """
 
 
@@ -87,11 +90,14 @@ def test_fit_leaves_a_run_that_can_be_reread(folder, capsys):
 def test_a_function_of_the_user(folder, capsys):
     code, out, _ = run(capsys, "fit", "densities:gaussian", "--dim", 3, *SMALL, "--out", "run", "--length", 0)
     assert code == 0
-    assert "log Z estimated" in out
+    assert out.index("ELBO") < out.index("KL(q ‖ p), at least")
     result = json.loads((folder / "run/result.json").read_text())
     assert result["kl"] is None
     assert result["log_z"] is None
     assert np.isfinite(result["kl_estimate"])
+    assert result["elbo"] == -result["free_energy"]
+    assert result["restarts_measure"] == "free_energy"
+    assert result["best_restart"] == int(np.argmin(result["restarts"]))
 
 
 @pytest.mark.parametrize(
@@ -146,8 +152,22 @@ def test_another_run_is_overwritten_only_by_force(folder, capsys):
 def test_a_fit_that_diverges_names_step_leaf_and_checkpoint(folder, capsys):
     code, _, err = run(capsys, "fit", "densities:explodes", "--dim", 2, *SMALL, "--out", "run")
     assert code == 2
-    assert re.search(r"pushforward: not finite at step \d+, first in \.\S+; ", err)
+    assert re.search(r"pushforward: not finite at step \d+, first in \S+; ", err)
+    assert re.search(r"densities:explodes is (inf|nan) at z = ", err)
     assert not (folder / "run/result.json").exists()
+
+
+def test_the_best_restart_is_one_that_lives_and_the_point_of_the_others_is_named(folder, capsys):
+    """Of a density that is NaN outside of a ball, which leaves the page without most of its numbers."""
+    code, out, _ = run(capsys, "fit", "densities:ball", "--dim", 2, "--restarts", 6, "--steps", 50, "--out", "run")
+    assert code == 0
+    result = json.loads((folder / "run/result.json").read_text())
+    lost = [divergence for divergence in result["divergences"] if divergence]
+    assert 0 < len(lost) < 6
+    assert result["divergences"][result["best_restart"]] is None
+    assert all(re.fullmatch(r"densities:ball is nan at z = \(\S+, \S+\)", divergence["point"]) for divergence in lost)
+    assert "densities:ball is nan at z = (" in out
+    assert "densities:ball is nan at z = (" in (folder / "run/report.html").read_text()
 
 
 def test_an_interrupted_fit_resumes_to_the_same_bits(folder, capsys):

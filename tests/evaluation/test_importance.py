@@ -76,3 +76,39 @@ def test_pareto_k_does_not_depend_on_the_scale():
 def test_verdicts_are_in_order():
     words = [verdict(k).split(":")[0] for k in (-np.inf, 0.2, 0.6, 0.9, 1.5, None)]
     assert words == ["good", "good", "usable", "bad", "very bad", "too few distinct weights to judge the tail"]
+
+
+@pytest.mark.parametrize(
+    ("n", "k_hat"),
+    [
+        (100, 1.2849561025),
+        (203, 0.8370596394),
+        (225, 1.0102586002),
+        (900, 1.1640139637),
+        (4003, 1.7327011499),
+        (10_000, 1.6219741323),
+    ],
+)
+def test_k_hat_is_that_of_arviz(n, k_hat):
+    """By `arviz.psislw` 0.22, which rounds the size of the tail up, as Vehtari et al. do."""
+    rng = np.random.default_rng(3)
+    sizes = (100, 203, 225, 900, 4003, 10_000)
+    weights = {size: 1.5 * rng.standard_t(5, size=size) for size in sizes}
+    assert pareto_k(weights[n]) == pytest.approx(k_hat, abs=1e-9)
+
+
+@pytest.mark.parametrize("weights", [[], [0.5]])
+def test_too_few_weights_are_refused(weights):
+    with pytest.raises(ValueError, match=f"2 importance weights or more, got {len(weights)}"):
+        importance_estimate(np.array(weights))
+
+
+@pytest.mark.parametrize(("weights", "complaint"), [([], "no importance weights"), ([0.0, np.nan], "1 of 2 .* NaN")])
+def test_k_hat_of_no_numbers_is_refused(weights, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        pareto_k(np.array(weights))
+
+
+def test_a_light_tail_of_a_distant_flow_is_not_good():
+    assert verdict(-0.7, 0.004).startswith("the tail is light, yet less than 1% of the draws count")
+    assert verdict(-0.7, 0.4).startswith("good")

@@ -1,6 +1,7 @@
 """Every route to a number against the others, on flows whose quality is known."""
 
 import json
+import re
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +12,8 @@ from pushforward import flows, targets
 from pushforward.bijections import DiagonalAffine
 from pushforward.distributions import Normal, Pushforward
 from pushforward.evaluation import judge
+from pushforward.evaluation.grid import log_mass_around
+from pushforward.targets import from_callable
 
 
 def gaussian(loc, scale):
@@ -100,3 +103,62 @@ def test_nan_never_comes_out_as_a_number():
 def test_planar_flow_on_an_energy_by_samples_and_by_quadrature():
     judgement = judge(flows.planar(jax.random.key(0), 2, 4), targets.make("u1"), jax.random.key(1))
     assert abs(judgement.kl - judgement.reverse_kl_grid) < 4.5 * judgement.kl_std_error + 1e-3
+
+
+@pytest.mark.parametrize(
+    ("log_density", "held"),
+    [
+        (lambda z: -jnp.sum(jnp.log1p(z**2)), False),
+        (lambda z: jnp.logaddexp(-0.5 * jnp.sum(z**2), -0.5 * jnp.sum(((z - 60.0) / 4) ** 2)), False),
+        (lambda z: -(jnp.sum(jnp.abs(z)) ** 0.0), False),
+        (lambda z: -0.5 * jnp.sum(z**2), True),
+        (lambda z: -jnp.sum(z**4), True),
+    ],
+    ids=["Cauchy", "far mode", "improper", "Normal", "quartic"],
+)
+def test_quadrature_is_not_believed_where_mass_is_off_the_grid(log_density, held):
+    """Of targets whose log Z is not known."""
+    judgement = judge(gaussian([0, 0], [1.0, 1.0]), from_callable(log_density, 2), jax.random.key(0), 4096)
+    for value in (judgement.reverse_kl_grid, judgement.forward_kl_grid, judgement.log_z_grid):
+        assert (value is not None) == held
+    assert any("of the target's: no divergence by quadrature" in warning for warning in judgement.warnings) != held
+
+
+def test_the_mass_of_a_cauchy_density_off_the_grid():
+    """The box holds `(2/pi arctan 10)^2` of it."""
+    target = from_callable(lambda z: -jnp.sum(jnp.log1p(z**2)), 2)
+    box = ((-10.0, 10.0), (-10.0, 10.0))
+    around = np.exp(log_mass_around(box, target)) / np.pi**2
+    assert around == pytest.approx(1 - (2 / np.pi * np.arctan(10)) ** 2, rel=0.01)
+
+
+def test_where_log_z_is_not_known_the_free_energy_leads():
+    """For the target N(0, I), unnormalised, the flow N(0, 4 I), whose weights can be trusted, and one whose cannot."""
+    wide = judge(
+        gaussian([0, 0], [2.0, 2.0]), from_callable(lambda z: -0.5 * jnp.sum(z**2), 2), jax.random.key(0), 2**15
+    )
+    assert wide.kl is None
+    assert wide.elbo == -wide.free_energy
+    kl = 3 - 2 * np.log(2)
+    assert wide.free_energy == pytest.approx(kl - np.log(2 * np.pi), abs=5 * wide.kl_std_error)
+    assert wide.kl_estimate == pytest.approx(kl, abs=0.05)
+    narrow = judge(
+        gaussian([0, 0], [0.4, 0.4]), from_callable(lambda z: -0.5 * jnp.sum(z**2), 2), jax.random.key(0), 2**15
+    )
+    assert narrow.k_hat > 0.7
+    assert narrow.kl_estimate is None
+    assert any("cannot be told from the free energy" in warning for warning in narrow.warnings)
+
+
+def test_a_flow_far_from_a_narrow_target_is_not_called_good():
+    target = from_callable(lambda z: -0.5 * jnp.sum((z / 1e-4) ** 2), 2)
+    judgement = judge(gaussian([0, 0], [0.01, 0.01]), target, jax.random.key(0), 2**15)
+    assert "good" not in judgement.k_hat_verdict
+    assert any("nats or more from the target" in warning for warning in judgement.warnings)
+
+
+def test_the_point_at_which_a_density_is_nan_is_named():
+    target = from_callable(lambda z: -0.5 * jnp.sum(z**2) + 0.1 * jnp.log(1 - jnp.sum(z**2) / 25), 2, name="ball")
+    judgement = judge(gaussian([0, 0], [3.0, 3.0]), target, jax.random.key(0), 4096)
+    found = re.search(r"log weights are NaN or inf: ball is nan at z = \((\S+), (\S+)\)", " ".join(judgement.warnings))
+    assert np.hypot(float(found[1]), float(found[2])) > 5

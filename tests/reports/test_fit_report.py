@@ -225,7 +225,7 @@ def test_unknown_log_z(tmp_path):
     target = targets.from_callable(lambda z: -(z**4).sum(), 2, name="quartic")
     changes = {"log_z": None, "kl": None}
     write_report(make_run(tmp_path, target, flows.planar(jax.random.key(0), 2, 0), **changes))
-    assert "log Z of quartic is not known" in words(tmp_path)
+    assert "KL(q‖p) less log Z of quartic, which is not known" in words(tmp_path)
     assert (tmp_path / "figures" / "layers.png").exists()
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.special import logsumexp
 
 from pushforward.distributions import Pushforward
@@ -47,18 +47,25 @@ def log_weights(
         x, log_q = flow.sample_and_log_prob(key, (BATCH,))
         return log_density(x) - log_q
 
-    batches: Float[Array, "batches batch"] = jax.lax.map(batch, jax.random.split(key, -(-samples // BATCH)))
+    batches: Float[Array, "batches batch"] = jax.lax.map(batch, draw_keys(key, samples))
     return batches.reshape(-1)
+
+
+def draw_keys(key: PRNGKeyArray, samples: int) -> Key[Array, " batches"]:
+    """The key of each batch of 4096 draws."""
+    return jax.random.split(key, -(-samples // BATCH))
 
 
 def importance_estimate(log_weights: Float[np.ndarray, " n"]) -> ImportanceEstimate:
     """Every estimate that a set of log importance weights gives.
 
     Raises:
-        ValueError: a weight is NaN or infinite, or all are 0.
+        ValueError: there are fewer than two weights, one is NaN or infinite, or all are 0.
     """
     log_weights = np.asarray(log_weights, np.float64)
     n = len(log_weights)
+    if n < 2:
+        raise ValueError(f"an estimate with a standard error takes 2 importance weights or more, got {n}")
     if np.isnan(log_weights).any() or (log_weights == np.inf).any():
         raise ValueError(f"{int(np.sum(~(log_weights < np.inf)))} of {n} log weights are NaN or inf")
     if np.isneginf(log_weights).all():

@@ -10,9 +10,17 @@ from jaxtyping import PRNGKeyArray
 
 from pushforward.distributions import Pushforward
 from pushforward.evaluation.grid import GridEstimate, grid_estimate
-from pushforward.evaluation.importance import ImportanceEstimate, importance_estimate, log_weights
-from pushforward.evaluation.psis import verdict
+from pushforward.evaluation.importance import (
+    BATCH,
+    ImportanceEstimate,
+    draw_keys,
+    importance_estimate,
+    log_weights,
+)
+from pushforward.evaluation.psis import K_HAT_LIMIT, verdict
 from pushforward.targets import Target
+
+FAR = 5.0
 
 
 @dataclass(frozen=True)
@@ -21,15 +29,17 @@ class Judgement:
 
     Attributes:
         kl: `KL(q || p)` from samples of q, with the target's log Z: 0 is perfect.
-        kl_std_error: its standard error, and that of `free_energy`.
-        kl_estimate: the same with `log_z_estimate` for log Z.
-        free_energy: `E_q[log q - log density]`, the negative evidence lower bound.
+        kl_std_error: its standard error, and that of `free_energy` and of `kl_estimate`.
+        free_energy: `E_q[log q - log density]`: `KL(q || p) - log Z`.
+        elbo: the evidence lower bound, less than log Z by `KL(q || p)`: the negative of `free_energy`.
+        kl_estimate: the KL with `log_z_estimate` for log Z, where the target's is not known. The draws of q see too
+            little of what q misses, so that on average it is too low: a lower estimate. None where `k_hat` is over 0.7.
         reverse_kl_grid: `KL(q || p)` by quadrature, in 2-D.
         forward_kl_grid: `KL(p || q)` by quadrature, in 2-D.
         log_z: the target's log Z.
         log_z_estimate: log Z by importance sampling from q.
         log_z_std_error: its standard error.
-        log_z_grid: log Z by quadrature, in 2-D.
+        log_z_grid: log Z by quadrature, in 2-D; None where the grid does not hold all of the mass.
         ess_fraction: effective sample size as a fraction of the samples.
         k_hat: Pareto k-hat of the importance weights.
         k_hat_verdict: what `k_hat` says, in words.
@@ -39,8 +49,9 @@ class Judgement:
 
     kl: float | None = None
     kl_std_error: float | None = None
-    kl_estimate: float | None = None
     free_energy: float | None = None
+    elbo: float | None = None
+    kl_estimate: float | None = None
     reverse_kl_grid: float | None = None
     forward_kl_grid: float | None = None
     log_z: float | None = None
@@ -73,8 +84,19 @@ def judge(flow: Pushforward, target: Target, key: PRNGKeyArray, samples: int = 2
     try:
         judgement = _judge_by_importance(judgement, importance_estimate(weights))
     except ValueError as error:
-        judgement = replace(judgement, warnings=[*judgement.warnings, str(error)])
+        complaint = _complaint(flow, target, key_weights, samples)
+        found = str(error) if complaint is None else f"{error}: {complaint}"
+        judgement = replace(judgement, warnings=[*judgement.warnings, found])
     return replace(judgement, warnings=[*judgement.warnings, *_contradictions(judgement)])
+
+
+def _complaint(flow: Pushforward, target: Target, key: PRNGKeyArray, samples: int) -> str | None:
+    """Where the target is not finite, at the first such draw of `log_weights`."""
+    for batch_key in draw_keys(key, samples):
+        x, _ = eqx.filter_jit(flow.sample_and_log_prob)(batch_key, (BATCH,))
+        if complaint := target.complaint(x):
+            return complaint
+    return None
 
 
 def _judge_by_quadrature(judgement: Judgement, grid: GridEstimate) -> Judgement:
@@ -94,21 +116,38 @@ def _judge_by_quadrature(judgement: Judgement, grid: GridEstimate) -> Judgement:
 
 
 def _judge_by_importance(judgement: Judgement, estimate: ImportanceEstimate) -> Judgement:
-    words = verdict(estimate.k_hat)
-    trusted = estimate.k_hat is not None and estimate.k_hat < 0.7
+    trusted = estimate.k_hat is not None and estimate.k_hat <= K_HAT_LIMIT
+    known = judgement.log_z is not None
+    words = verdict(estimate.k_hat, estimate.ess_fraction)
     return replace(
         judgement,
         kl=None if judgement.log_z is None else estimate.free_energy + judgement.log_z,
         kl_std_error=estimate.free_energy_std_error,
-        kl_estimate=estimate.free_energy + estimate.log_z,
         free_energy=estimate.free_energy,
+        elbo=-estimate.free_energy,
+        kl_estimate=estimate.free_energy + estimate.log_z if trusted and not known else None,
         log_z_estimate=estimate.log_z,
         log_z_std_error=estimate.log_z_std_error,
         ess_fraction=estimate.ess_fraction,
         k_hat=estimate.k_hat,
         k_hat_verdict=words,
-        warnings=judgement.warnings if trusted else [*judgement.warnings, f"importance weights: {words}"],
+        warnings=[*judgement.warnings, *_about_weights(estimate, trusted, known)],
     )
+
+
+def _about_weights(estimate: ImportanceEstimate, trusted: bool, known: bool) -> list[str]:
+    """What the weights do not bear out."""
+    found = []
+    if not trusted:
+        lost = "" if known else ", and KL(q‖p) cannot be told from the free energy"
+        found.append(f"importance weights: {verdict(estimate.k_hat, estimate.ess_fraction)}{lost}")
+    kl_at_least = estimate.free_energy + estimate.log_z
+    if kl_at_least > FAR:
+        found.append(
+            f"the flow is {kl_at_least:,.0f} nats or more from the target: train it for longer, at a larger learning "
+            "rate, or bring the target to the scale of the base"
+        )
+    return found
 
 
 def _contradictions(judgement: Judgement) -> list[str]:

@@ -3,9 +3,12 @@
 import numpy as np
 from jaxtyping import Float
 
+K_HAT_LIMIT = 0.7
+LOW_ESS = 0.01
+
 
 def pareto_k(log_weights: Float[np.ndarray, " n"]) -> float | None:
-    """Shape of the generalised Pareto distribution fitted to the largest `min(n / 5, 3 sqrt(n))` weights.
+    """Shape of the generalised Pareto distribution fitted to the largest `min(n / 5, 3 sqrt(n))` weights, rounded up.
 
     Below 0.7 the importance-sampling estimates of their mean converge at a practical rate; from 1 on the mean of the
     fitted tail does not exist. None where fewer than 5 distinct weights are in the tail; -inf where they are all equal.
@@ -16,11 +19,18 @@ def pareto_k(log_weights: Float[np.ndarray, " n"]) -> float | None:
 
     Args:
         log_weights: log importance weights, up to a constant; `-inf` is a weight of 0.
+
+    Raises:
+        ValueError: there are none, or one is NaN or infinite.
     """
     ordered = np.sort(np.asarray(log_weights, np.float64))
+    if not len(ordered):
+        raise ValueError("there are no importance weights")
+    if not ordered[-1] < np.inf:
+        raise ValueError(f"{int(np.sum(~(ordered < np.inf)))} of {len(ordered)} log weights are NaN or inf")
     if ordered[0] == ordered[-1]:
         return -np.inf
-    tail_size = min(len(ordered) // 5, int(np.ceil(3 * np.sqrt(len(ordered)))))
+    tail_size = int(np.ceil(min(len(ordered) / 5, 3 * np.sqrt(len(ordered)))))
     cutoff = ordered[-tail_size - 1]
     excesses = np.exp(ordered[-tail_size:] - ordered[-1]) - np.exp(cutoff - ordered[-1])
     excesses = excesses[excesses > 0]
@@ -42,13 +52,18 @@ def _generalised_pareto_shape(excesses: Float[np.ndarray, " n"]) -> float:
     return float(np.log1p(-best_theta * excesses).mean())
 
 
-def verdict(k_hat: float | None) -> str:
-    """What a k-hat says about importance sampling, in words (thresholds of Vehtari et al., 2024)."""
+def verdict(k_hat: float | None, ess_fraction: float = 1.0) -> str:
+    """What a k-hat says about importance sampling, in words (thresholds of Vehtari et al., 2024).
+
+    A light tail of weights of which next to none counts, as those of a flow far from its target, is not called good.
+    """
     if k_hat is None:
         return "too few distinct weights to judge the tail"
+    if k_hat <= K_HAT_LIMIT and ess_fraction < LOW_ESS:
+        return f"the tail is light, yet less than {LOW_ESS:.0%} of the draws count: the flow is far from the target"
     if k_hat < 0.5:
         return "good: the weights have a finite variance"
-    if k_hat < 0.7:
+    if k_hat <= K_HAT_LIMIT:
         return "usable: the estimates converge, more slowly than their standard errors say"
     if k_hat < 1:
         return "bad: the estimates and their standard errors cannot be trusted"

@@ -13,7 +13,7 @@ OnProgress = Callable[[int, Float[np.ndarray, " members"]], None]
 
 @contextmanager
 def training_progress(title: str, steps: int, quiet: bool = False) -> Iterator[OnProgress]:
-    """A bar with the step, the lowest loss of all restarts, the rate and the time left, on standard error."""
+    """A bar on standard error: the step, the lowest loss of all restarts, their steps a second, the time left."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -29,7 +29,7 @@ def training_progress(title: str, steps: int, quiet: bool = False) -> Iterator[O
             finite = loss[np.isfinite(loss)]
             shown = f"{finite.min():.4f}" if len(finite) else "—"
             speed = progress.tasks[task].speed
-            rate = f"{speed:,.0f} steps/s" if speed else "…"
+            rate = f"{speed * len(loss):,.0f} steps/s" if speed else "…"
             progress.update(task, completed=step, loss=shown, rate=rate)
 
         yield update

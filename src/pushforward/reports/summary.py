@@ -12,19 +12,27 @@ Result = Mapping[str, Any]
 Metrics = Sequence[Mapping[str, Any]]
 
 CLOSENESS = ((0.01, "all but equal to"), (0.1, "close to"), (0.5, "roughly like"))
-STD_ERRORS = {"kl": "kl_std_error", "free_energy": "kl_std_error", "log_z_estimate": "log_z_std_error"}
+STD_ERRORS = {
+    "kl": "kl_std_error",
+    "kl_estimate": "kl_std_error",
+    "free_energy": "kl_std_error",
+    "log_z_estimate": "log_z_std_error",
+}
 
 
 def verdict(target: Target, result: Result) -> list[str]:
     """What the fit is worth, in sentences."""
-    kl, estimate = number(result["kl"], result["kl_std_error"]), number(result["kl_estimate"])
+    kl, energy = number(result["kl"], result["kl_std_error"]), number(result["free_energy"], result["kl_std_error"])
     if kl is not None:
         words = next((words for limit, words in CLOSENESS if result["kl"] < limit), "far from")
         first = f"The flow is {words} {target.name}: KL(q‖p) is {kl} nats, where 0 is perfect."
-    elif estimate is not None:
+    elif energy is not None:
+        estimate = number(result["kl_estimate"])
+        at_least = f": at least {estimate} nats by the flow's own draws" if estimate is not None else ""
         first = (
-            f"log Z of {target.name} is not known. With its estimate from importance sampling KL(q‖p) is "
-            f"{estimate} nats, which cannot show what the flow misses."
+            f"The free energy is {energy} nats, the ELBO its negative: KL(q‖p) less log Z of {target.name}, which is "
+            f"not known. Fits are compared by it. How far this one is from {target.name} its own draws cannot "
+            f"tell{at_least}."
         )
     else:
         first = f"How far the flow is from {target.name} could not be measured."
@@ -35,18 +43,30 @@ def results(target: Target, result: Result) -> Table:
     """Every number, with its standard error, and what it means or why it is missing."""
     unmeasured = "its sum over the draws is not finite"
     unknown = "log Z of the target is not known"
+    at_least_missing = "log Z is known" if result["log_z"] is not None else "the importance weights cannot be trusted"
     no_grid = "the grid does not hold all of the mass" if target.dim == 2 else "quadrature is for 2 dimensions"
+    energy = (
+        "free energy",
+        "free_energy",
+        f"what training minimised: KL(q‖p) {MINUS} log Z, the negative ELBO",
+        unmeasured,
+    )
+    divergence = (
+        "KL(q‖p)",
+        "kl",
+        "nats by which the flow q falls short of the target p; 0 is perfect",
+        unknown if result["log_z"] is None else unmeasured,
+    )
     rows = (
+        *((energy, divergence) if result["log_z"] is None else (divergence, energy)),
         (
-            "KL(q‖p)",
-            "kl",
-            "nats by which the flow q falls short of the target p; 0 is perfect",
-            unknown if result["log_z"] is None else unmeasured,
+            "KL(q‖p), at least",
+            "kl_estimate",
+            "with the estimate of log Z below, which is too low where the flow misses mass",
+            unmeasured if result["log_z"] is None and not result["k_hat_verdict"] else at_least_missing,
         ),
-        ("KL(q‖p), log Z estimated", "kl_estimate", "the same with the estimate of log Z below", unmeasured),
         ("KL(q‖p), quadrature", "reverse_kl_grid", "the same without sampling noise", no_grid),
         ("KL(p‖q), quadrature", "forward_kl_grid", "large where the flow misses mass of the target", no_grid),
-        ("free energy", "free_energy", f"what training minimised: KL(q‖p) {MINUS} log Z", unmeasured),
         ("log Z", "log_z", "normaliser of the target", "not known for this target"),
         ("log Z, importance sampling", "log_z_estimate", "estimated from draws of the flow", unmeasured),
     )
@@ -62,13 +82,16 @@ def warnings(result: Result) -> list[str]:
     found = list(result["warnings"])
     lost = [(index, where) for index, where in enumerate(result["divergences"]) if where is not None]
     if lost:
-        places = ", ".join(f"restart {index} at step {where['step']:,} ({where['leaf']})" for index, where in lost)
+        places = ", ".join(
+            f"restart {index} at step {where['step']:,} ({where.get('point') or where['leaf']})"
+            for index, where in lost
+        )
         found.append(f"{len(lost)} of {len(result['divergences'])} restarts diverged: {places}")
     return found
 
 
 def restarts(result: Result) -> Table:
-    """The KL of each restart, numbered from 0 as in `result.json`; the best one stands out."""
+    """The KL of each restart, numbered from 0 as in `result.json`, or its free energy where log Z is not known."""
     best = result["best_restart"]
     rows = []
     for index, (kl, divergence) in enumerate(zip(result["restarts"], result["divergences"])):
@@ -77,9 +100,9 @@ def restarts(result: Result) -> Table:
         if divergence is not None:
             notes.append(f"diverged at step {divergence['step']:,}, first in {divergence['leaf']}")
         elif shown is None:
-            notes.append("not finite, or log Z has no estimate")
+            notes.append("not finite")
         rows.append([str(index), DASH if shown is None else shown, "; ".join(notes)])
-    unit = "KL(q‖p) / nats" if result["log_z"] is not None else "KL(q‖p) / nats, log Z estimated"
+    unit = "free energy / nats" if result.get("restarts_measure") == "free_energy" else "KL(q‖p) / nats"
     return Table(["restart", unit, "note"], rows, emphasised=best)
 
 
@@ -111,7 +134,10 @@ def environment(result: Result) -> Table:
         [
             *([name, value] for name, value in result["environment"].items()),
             ["time of training", f"{seconds} s"],
-            ["speed", f"{DASH} (no step was left to do)" if rate is None else f"{rate} steps/s of all restarts"],
+            [
+                "speed",
+                f"{DASH} (no step was left to do)" if rate is None else f"{rate} steps/s of all restarts together",
+            ],
         ],
     )
 

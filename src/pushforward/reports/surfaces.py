@@ -49,9 +49,13 @@ def _with_margin(low: Float[np.ndarray, " D"], high: Float[np.ndarray, " D"]) ->
 
 
 def target_density(target: Target, grid: Grid) -> Float[np.ndarray, "..."]:
-    """Density of the target on the grid; where log Z is not known, normalised over the box of the grid."""
+    """Density of the target on the grid; where log Z is not known, normalised over the box of the grid.
+
+    Where it is NaN it is shown as 0.
+    """
     points = jnp.asarray(grid.points, jnp.result_type(float))
     log_density = np.asarray(_log_density(target, points), np.float64)
+    log_density = np.where(np.isnan(log_density), -np.inf, log_density)
     log_z = grid.log_integral(log_density) if target.log_z is None else target.log_z
     return _exp(log_density - log_z)
 

@@ -22,20 +22,24 @@ def print_fit(run: FitRun, report: Path) -> None:
     table.add_column("")
     table.add_column("nats", justify="right")
     table.add_column("± s.e.", justify="right")
+    known = result["log_z"] is not None
     for label, name, error in (
         ("KL(q ‖ p)", "kl", "kl_std_error"),
-        ("KL(q ‖ p), log Z estimated", "kl_estimate", "kl_std_error"),
+        ("free energy" if known else "free energy, KL(q ‖ p) less log Z", "free_energy", "kl_std_error"),
+        ("ELBO, its negative", None if known else "elbo", "kl_std_error"),
+        ("KL(q ‖ p), at least", None if known else "kl_estimate", "kl_std_error"),
         ("KL(q ‖ p), quadrature", "reverse_kl_grid", None),
         ("KL(p ‖ q), quadrature", "forward_kl_grid", None),
         ("log Z", "log_z", None),
         ("log Z, importance sampling", "log_z_estimate", "log_z_std_error"),
     ):
-        if result[name] is not None:
+        if name is not None and result.get(name) is not None:
             table.add_row(label, f"{result[name]:.4f}", f"{result[error]:.4f}" if error and result[error] else "")
     console.print(table)
     if result["ess_fraction"] is not None:
         console.print(f"ESS {result['ess_fraction']:.1%} of {result['samples']:,} draws · {_k_hat(result)}")
-    _print_end(console, "KL", sorted(_finite(result["restarts"])), result, report)
+    measure = "free energy" if result.get("restarts_measure") == "free_energy" else "KL"
+    _print_end(console, measure, sorted(_finite(result["restarts"])), result, report)
 
 
 def _k_hat(result: dict[str, Any]) -> str:
@@ -106,11 +110,15 @@ def _print_end(console: Console, name: str, restarts: list[float], result: dict[
         best, median, worst = restarts[0], np.median(restarts), restarts[-1]
         spread = f"best {best:.4f}, median {median:.4f}, worst {worst:.4f}"
         console.print(f"{name} of {len(restarts)} restarts: {spread}")
-    lost = [f"{index} at step {d['step']} ({d['leaf']})" for index, d in enumerate(result["divergences"]) if d]
+    lost = [
+        f"{index} at step {d['step']} ({d.get('point') or d['leaf']})"
+        for index, d in enumerate(result["divergences"])
+        if d
+    ]
     if lost:
         console.print(f"diverged: {escape(', '.join(lost))}")
     rate = result["steps_per_second"]
-    speed = f" · {rate:,.{0 if rate >= 10 else 1}f} steps/s of all restarts" if rate else ""
+    speed = f" · {rate:,.{0 if rate >= 10 else 1}f} steps/s of all restarts together" if rate else ""
     console.print(f"{result['seconds']:.1f} s{speed}")
     for warning in result["warnings"]:
         console.print(f"[yellow]warning:[/] {escape(warning)}")

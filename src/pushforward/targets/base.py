@@ -4,9 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.quadrature import Box
+
+COORDINATES = 6
 
 
 @dataclass(frozen=True)
@@ -33,3 +37,21 @@ class Target:
         """Unnormalised log density of a batch, `(*batch, D)` -> `batch`."""
         flat = jax.vmap(self.log_density)(x.reshape(-1, self.dim))
         return flat.reshape(x.shape[:-1])
+
+    def complaint(self, x: Float[Array, "n D"]) -> str | None:
+        """What is not finite at the first such of the points: the log density, or its gradient; None where all are."""
+
+        def finite(x: Float[Array, " D"]) -> tuple[Array, Array]:
+            value, gradient = jax.value_and_grad(self.log_density)(x)
+            return value, jnp.all(jnp.isfinite(gradient))
+
+        values, smooth = (np.asarray(array) for array in jax.jit(jax.vmap(finite))(x))
+        found = ~(np.isfinite(values) & smooth)
+        if not found.any():
+            return None
+        index = int(np.argmax(found))
+        shown = [f"{coordinate:.4g}" for coordinate in np.asarray(x)[index, :COORDINATES]]
+        where = ", ".join([*shown, "..."] if self.dim > COORDINATES else shown)
+        if np.isfinite(values[index]):
+            return f"the gradient of {self.name} is not finite at z = ({where})"
+        return f"{self.name} is {values[index]} at z = ({where})"

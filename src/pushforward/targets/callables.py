@@ -27,7 +27,8 @@ def from_callable(
     The function must be written with `jax.numpy`. It is evaluated at 256 draws from N(0, I).
 
     Raises:
-        UserError: it cannot be traced by JAX, does not return one real number, or is not finite at some draw.
+        UserError: it cannot be traced by JAX, does not return one real number, or is not finite at some draw, value or
+            gradient.
 
     Example:
         >>> target = from_callable(lambda z: -jnp.sum(z**4), dim=3)
@@ -48,16 +49,13 @@ def from_callable(
             f"{name} must return one real number for one point of shape ({dim},); "
             f"it returned shape {result.shape}, dtype {result.dtype}"
         )
-    draws = jax.random.normal(jax.random.key(0), (256, dim))
-    values = jax.vmap(log_density)(draws)
-    if not jnp.all(jnp.isfinite(values)):
-        index = int(jnp.argmin(jnp.isfinite(values)))
-        where = ", ".join(f"{coordinate:.4g}" for coordinate in draws[index].tolist())
+    target = Target(name, dim, log_density, log_z, box)
+    if complaint := target.complaint(jax.random.normal(jax.random.key(0), (256, dim))):
         raise UserError(
-            f"{name} is {float(values[index])} at z = ({where}), a draw from N(0, I); "
-            "it must be finite everywhere: keep its domain by a smooth wall, or transform it to R^D"
+            f"{complaint}, a draw from N(0, I); it must be finite everywhere: keep its domain by a smooth wall, "
+            "or transform it to R^D"
         )
-    return Target(name, dim, log_density, log_z, box)
+    return target
 
 
 def from_path(path: str, dim: int | None, *, log_z: float | None = None, box: Box | None = None) -> Target:

@@ -1,11 +1,8 @@
 """The training loop, compiled in chunks."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -21,6 +18,7 @@ from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
 from pushforward.errors import UserError
 from pushforward.training.checkpoint import Checkpoints
+from pushforward.training.signals import signals_deferred
 
 M = TypeVar("M")
 Loss = Callable[[Any, PRNGKeyArray, Int[Array, ""]], Float[Array, ""]]
@@ -110,7 +108,8 @@ class Fit:
             its best step.
         records: the loss over training.
         divergences: one entry a member: where it diverged, or None.
-        steps_per_second: steps of the whole ensemble, compilation left out; None where no step was left to do.
+        steps_per_second: steps of all members together, a second of the loop, without compilation, records and
+            checkpoints; None where no step was left to do.
         steps: done in all.
         best_steps: with validation, the best step of each member.
         best_losses: with validation, the loss of each member there.
@@ -128,7 +127,17 @@ class Fit:
 
 
 class Diverged(UserError):
-    """Every member met a non-finite loss or gradient; the message names the step and the leaf."""
+    """Every member met a non-finite loss or gradient; the message names the step and the leaf.
+
+    Attributes:
+        models: the ensemble with the last good parameters of each member.
+        divergences: where each member diverged.
+    """
+
+    def __init__(self, message: str, models: Any = None, divergences: Sequence[Divergence] = ()) -> None:
+        super().__init__(message)
+        self.models = models
+        self.divergences = divergences
 
 
 class Interrupted(KeyboardInterrupt):
@@ -238,9 +247,9 @@ def fit(
     record_every = record_every or max(1, steps // 200)
 
     records: list[Record] = []
-    first_step, seconds, length = step, 0.0, 16
+    first_step, seconds, length = step, 0.0, 1
     state = run(state, step, 0)  # compiles
-    with _signals_deferred() as interrupted:
+    with signals_deferred() as interrupted:
         while step < steps and not _out_of_patience(state, step, patience):
             length = min(length, _next_boundary(step, steps, record_every, checkpoints) - step)
             start = time.perf_counter()
@@ -262,9 +271,11 @@ def fit(
                 if on_record is not None:
                     on_record(records[-1])
             if all(divergences):
-                first = min(filter(None, divergences), key=lambda divergence: divergence.step)
+                met = list(filter(None, divergences))
+                first = min(met, key=lambda divergence: divergence.step)
                 saved_at = checkpoints.describe() if checkpoints is not None else "no checkpoint was kept"
-                raise Diverged(f"not finite at step {first.step}, first in {first.leaf}; {saved_at}")
+                message = f"not finite at step {first.step}, first in {first.leaf}; {saved_at}"
+                raise Diverged(message, eqx.combine(state.parameters, state.fixed, static), met)
             finished = step == steps or _out_of_patience(state, step, patience)
             if checkpoints is not None and (checkpoints.due(step) or finished or interrupted()):
                 checkpoints.save(step, state)
@@ -278,7 +289,7 @@ def fit(
         eqx.combine(parameters, state.fixed, static),
         records,
         _divergences(state, names),
-        (step - first_step) / seconds if seconds else None,
+        members * (step - first_step) / seconds if seconds else None,
         step,
         None if state.best is None else np.asarray(state.best.step),
         None if state.best is None else np.asarray(state.best.loss, np.float64),
@@ -431,25 +442,3 @@ def _mean_loss(state: State, count: int) -> Float[np.ndarray, " members"]:
 def _divergences(state: State, names: list[str]) -> list[Divergence | None]:
     pairs = zip(np.asarray(state.diverged_at), np.asarray(state.diverged_leaf))
     return [None if step == NEVER else Divergence(int(step), names[leaf]) for step, leaf in pairs]
-
-
-@contextmanager
-def _signals_deferred() -> Iterator[Callable[[], bool]]:
-    """Within it, a first SIGINT or SIGTERM only makes the yielded function true; a second one acts as usual."""
-    received = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield received.is_set
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, _: object) -> None:
-        received.set()
-        signal.signal(number, previous[signal.Signals(number)])
-
-    for number in previous:
-        signal.signal(number, handle)
-    try:
-        yield received.is_set
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
