@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import pushforward
 from pushforward.cli import main
 from pushforward.experiments.runs import open_run
 
@@ -298,3 +299,18 @@ def test_help_imports_neither_jax_nor_matplotlib():
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     assert "--learning-rate" in finished.stdout
+
+
+def test_a_fit_of_ones_own_function_opens_without_it(folder, capsys):
+    code, _, _ = run(capsys, "fit", "densities:gaussian", "--dim", 3, *SMALL, "--out", "run")
+    assert code == 0
+    (folder / "densities.py").unlink()
+    sys.modules.pop("densities")
+    assert pushforward.load("run").shape == (3,)
+    opened = pushforward.open_run("run")
+    assert opened.model.shape == (3,)
+    assert opened.result["elbo"] == -opened.result["free_energy"]
+    code, _, _ = run(capsys, "sample", "run", "-n", 5)
+    assert code == 0
+    code, _, _ = run(capsys, "export", "run", "--n", 5)
+    assert code == 0

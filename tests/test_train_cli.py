@@ -1,8 +1,11 @@
 """`pushforward train` and what reads its runs, with real, small data."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -150,3 +153,64 @@ def test_a_run_is_resumed_by_its_own_command(trained, capsys):
     code, _, err = run(capsys, "fit", "--resume", trained / "run")
     assert code == 2
     assert "is a run of pushforward train" in err
+
+
+def test_logarithms_units_and_names_of_a_file(folder, capsys):
+    """Lognormal numbers in units of 1e18, whose logarithms the base alone can describe: -2.84 nats in their own units."""
+    rows = np.exp(np.random.default_rng(0).normal(size=(2000, 2)))
+    truth = -(1 + np.log(2 * np.pi)) - np.log(1e18) * 2
+    np.savetxt(folder / "mine.csv", 1e18 * rows, delimiter=",", header="a,b", comments="")
+    small = ["--length", 0, "--base", "trained-normal", "--steps", 20, "--validate-every", 20, "--out", "run"]
+    code, _, _ = run(capsys, "train", "mine.csv", "--log", "a", "b", *small)
+    assert code == 0
+    result = json.loads((folder / "run/result.json").read_text())
+    # The entropy of the rows to 4.5 standard errors, an error rate below 1e-5.
+    assert abs(result["test_log_likelihood"] - truth) < 4.5 * result["test_log_likelihood_std_error"]
+    code, _, _ = run(capsys, "sample", "run", "-n", 20, "--out", "drawn.csv")
+    drawn = np.genfromtxt("drawn.csv", delimiter=",", names=True)
+    assert drawn.dtype.names == ("a", "b", "log_prob")
+    x = np.stack([drawn["a"], drawn["b"]], axis=-1)
+    np.testing.assert_allclose(pushforward.load("run").log_prob(jnp.asarray(x)), drawn["log_prob"], rtol=1e-5)
+
+
+def test_a_table_is_checked_without_training(folder, capsys):
+    rows = np.random.default_rng(0).normal(size=(100, 2))
+    np.savetxt(folder / "mine.csv", np.column_stack([rows, rows.sum(1)]), delimiter=",", header="a,b,c", comments="")
+    code, out, _ = run(capsys, "check", "mine.csv")
+    assert code == 2
+    assert "columns 'a', 'b', 'c' determine each other" in " ".join(out.split())
+    code, out, _ = run(capsys, "check", "mine.csv", "--drop", "c")
+    assert code == 0
+    assert "80 / 10 / 10 rows to train, validate and test, 2 columns" in " ".join(out.split())
+
+
+def test_a_file_may_be_called_as_presets_are(folder, capsys):
+    np.savetxt(folder / "dlgm-mine.csv", np.random.default_rng(0).normal(size=(100, 2)), delimiter=",")
+    code, _, _ = run(capsys, "train", "dlgm-mine.csv", *SMALL, "--out", "run")
+    assert code == 0
+
+
+PRECISIONS = """
+import sys
+import jax.numpy as jnp
+import pushforward
+flow = pushforward.load(sys.argv[1])
+print(flow.sample(__import__("jax").random.key(0), (3,)).dtype)
+"""
+
+
+@pytest.mark.parametrize("trained_in", ["0", "1"])
+def test_a_model_opens_in_the_precision_that_it_was_trained_in(folder, trained_in):
+    """Whatever that of the process that opens it; where that has no double precision, it is asked for."""
+    commands = {"train": ["-m", "pushforward.cli", "train", "moons", "--size", "200", *SMALL, "--out", "run"]}
+    done = {}
+    for name, x64 in (("train", trained_in), ("0", "0"), ("1", "1")):
+        command = [sys.executable, *commands.get(name, ["-c", PRECISIONS, "run"])]
+        environment = os.environ | {"JAX_ENABLE_X64": x64}
+        done[name] = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done["train"].returncode == 0, done["train"].stderr
+    assert done["1"].stdout.strip() == ("float64" if trained_in == "1" else "float32"), done["1"].stderr
+    if trained_in == "0":
+        assert done["0"].stdout.strip() == "float32", done["0"].stderr
+    else:
+        assert "is in double precision: set JAX_ENABLE_X64=1 to open it" in done["0"].stderr

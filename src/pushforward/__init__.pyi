@@ -13,3 +13,4 @@ from . import states as states
 from . import targets as targets
 from . import training as training
 from .experiments.runs import load as load
+from .experiments.runs import open_run as open_run

@@ -13,11 +13,13 @@ import tyro
 from pushforward.devices import refuse_wrong_sums, use_all_cores
 from pushforward.errors import UserError, nearest
 from pushforward.experiments.config import (
+    CheckConfig,
     DlgmConfig,
     EvaluateConfig,
     FitConfig,
     RunConfig,
     TrainConfig,
+    is_file,
 )
 from pushforward.experiments.presets import DLGM_PRESETS, FIT_PRESETS, TRAIN_PRESETS
 from pushforward.experiments.study_config import STUDY_CONFIGS, StudyConfig
@@ -94,7 +96,7 @@ def build_app(defaults: Defaults) -> tyro.extras.SubcommandApp:
 
         if isinstance(config, TrainConfig) and config.data in TRAIN_PRESETS:
             config = replace(config, data=train_defaults.data)
-        if isinstance(config, TrainConfig) and config.data.startswith("dlgm-"):
+        if isinstance(config, TrainConfig) and config.data.startswith("dlgm-") and not is_file(config.data):
             raise UserError(f"unknown preset {config.data!r}{nearest(config.data, DLGM_PRESETS)}")
         run = _started_or_resumed(config, train_defaults, out, resume, force)
         run_it, print_it = (run_train, print_train) if isinstance(run, TrainRun) else (run_dlgm, print_dlgm)
@@ -102,6 +104,14 @@ def build_app(defaults: Defaults) -> tyro.extras.SubcommandApp:
             if not run.finished:
                 run_it(run)
         print_it(run, write_report(run))
+
+    @app.command
+    def check(config: tyro.conf.OmitArgPrefixes[CheckConfig]) -> None:
+        """Say what `train` would read in a file, what it would warn of, and what it would refuse."""
+        from pushforward.reports.terminal import print_check
+
+        if not print_check(config):
+            sys.exit(USER_ERROR)
 
     @app.command
     def evaluate(config: tyro.conf.OmitArgPrefixes[EvaluateConfig]) -> None:

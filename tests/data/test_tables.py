@@ -163,7 +163,7 @@ BAD_TEXTS = {
     "Latin, far below": (LONG.encode() + b"1,\xe9,3\n", "line 30002: '�' in column 'b'"),
     "UTF-16": (csv_text().encode("utf-16"), "is not UTF-8 text"),
     "binary": (bytes(range(256)) * 100, "is not UTF-8 text"),
-    "semicolons": (csv_text(delimiter=";"), "line 2: .* in column 'a;b;c' is not a number"),
+    "semicolons": (csv_text(delimiter=";"), "columns look separated by semicolon: add --delimiter semicolon"),
 }
 
 
@@ -199,7 +199,7 @@ def spoiled(value):
 BAD_ARRAYS = {
     "nan": (spoiled(np.nan), r"row 7 \(the first is 1\), column 'x2': nan"),
     "infinite": (spoiled(-np.inf), r"row 7 .*, column 'x2': -inf"),
-    "beyond float32": (spoiled(1e39), r"row 7 .*, column 'x2': inf"),
+    "beyond float32": (spoiled(1e39), r"row 7 .*, column 'x2': 1e\+39; .* another unit"),
     "constant": (ROWS * [1, 1, 0], "column 'x3' is constant, 0 in all 32 rows"),
     "one row": (ROWS[:1], "has 1 row; at least 10"),
     "nine numbers": (np.arange(9), "has 9 rows"),
@@ -322,7 +322,7 @@ def test_a_name_given_twice_in_parquet(tmp_path):
         ("none.npy", "No such file"),
         ("folder.csv", "Is a directory"),
         ("folder.parquet", "Is a directory"),
-        ("table.xlsx", "does not end in one of .csv, .tsv, .npy, .npz, .parquet"),
+        ("table.xlsx", "does not end in one of .csv, .tsv, .csv.gz, .tsv.gz, .npy, .npz, .parquet"),
         ("folder", "does not end in one of"),
     ],
 )

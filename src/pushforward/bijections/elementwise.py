@@ -9,6 +9,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
@@ -78,6 +79,34 @@ class Exp(Elementwise):
 
     def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return _within(y, 0, math.inf, lambda y: (jnp.log(y), -jnp.log(y)))
+
+
+class PartialExp(Bijection):
+    """`exp` of some numbers of a vector, the others as they are: their logarithms are what comes before.
+
+    Attributes:
+        which: whether each number is exponentiated.
+    """
+
+    which: tuple[bool, ...] = eqx.field(static=True)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.which),)
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.VARYING if any(self.which) else Volume.PRESERVING
+
+    def forward_and_log_det(self, x: Float[Array, " D"]) -> tuple[Float[Array, " D"], Scalar]:
+        which = np.array(self.which)
+        logs = jnp.where(which, x, 0)
+        return jnp.where(which, jnp.exp(logs), x), jnp.sum(logs)
+
+    def inverse_and_log_det(self, y: Float[Array, " D"]) -> tuple[Float[Array, " D"], Scalar]:
+        which = np.array(self.which)
+        logs, log_det = Exp(self.shape).inverse_and_log_det(jnp.where(which, y, 1))
+        return jnp.where(which, logs, y), log_det
 
 
 class LeakyReLU(Elementwise):

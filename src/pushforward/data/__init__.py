@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from pushforward.data.base import Dataset, Split, brief, table
+from pushforward.data.base import Dataset, Split, TableOptions, table
 from pushforward.data.binary_images import BINARY_IMAGES
 from pushforward.data.cifar import cifar10_patches
 from pushforward.data.embedded import EMBEDDED
 from pushforward.data.faces import frey_faces
 from pushforward.data.images import IMAGES, image_file, is_image_file
-from pushforward.data.tables import READERS, read_table
+from pushforward.data.tables import READERS, TextFormat, read_table, suffix_of
+from pushforward.data.text import brief
 from pushforward.data.toys import TOYS
 from pushforward.errors import UserError, nearest
 
@@ -24,12 +26,19 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
 }
 
 
-def load(source: str, *, seed: int = 0, validation: float = 0.1, test: float = 0.1, size: int | None = None) -> Dataset:
+def load(
+    source: str,
+    *,
+    seed: int = 0,
+    validation: float = 0.1,
+    test: float = 0.1,
+    size: int | None = None,
+    options: TableOptions | None = None,
+) -> Dataset:
     """The data set called `source`, one of `DATASETS`, or the table in the file of that name, divided at random.
 
-    A file ends in .csv, .tsv, .npy, .npz (one array, or one called x, data or samples) or .parquet; an .npy of three or
-    four axes holds images, unsigned bytes. Blank lines of a text file are left out; its first line holds names unless
-    all of it is numbers.
+    A file ends in .csv, .tsv (.gz too), .npy, .npz (one array, or one called x, data or samples) or .parquet; an
+    .npy of three or four axes holds images, unsigned bytes. `docs/data.md` says what is read, refused and warned of.
 
     Args:
         source: the name, or the path of a file.
@@ -38,11 +47,16 @@ def load(source: str, *, seed: int = 0, validation: float = 0.1, test: float = 0
             is an official validation set.
         test: fraction of the rows; without effect where there is an official test set.
         size: rows to draw of a known density, 12,500 unless given; it cannot be given for real data.
+        options: what of a user's table is used, and how it is read; only for files.
 
     Raises:
         UserError: there is no such data set or file, a setting is out of range, or the file cannot be used.
     """
     split = Split(seed, validation, test)
+    options = options or TableOptions()
+    is_file = source not in TOYS and source not in DATASETS
+    if not is_file and replace(options, heavy_tails=False, allow_degenerate=False) != TableOptions():
+        raise UserError(f"columns, rows and the form of a text can be chosen for a file, not for {brief(source)}")
     if source in TOYS:
         return TOYS[source](split, size)
     if size is not None:
@@ -50,12 +64,11 @@ def load(source: str, *, seed: int = 0, validation: float = 0.1, test: float = 0
     if source in DATASETS:
         return DATASETS[source](split)
     path = Path(source)
-    if path.suffix.lower() not in READERS and not os.path.exists(source):
+    if suffix_of(path) not in READERS and not os.path.exists(source):
         raise UserError(f"unknown data set {brief(source)}{nearest(source, DATASETS)}; a file is {' '.join(READERS)}")
     if is_image_file(path):
         return image_file(path, split)
-    content = read_table(path)
-    return table(path.name, content.values, content.columns, split, content.warnings)
+    return table(path.name, read_table(path, options.text), split, options)
 
 
-__all__ = ["DATASETS", "Dataset", "load"]
+__all__ = ["DATASETS", "Dataset", "TableOptions", "TextFormat", "load"]

@@ -1,17 +1,18 @@
 """What a data set is, and how its rows are divided."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Array, Float, Float32, Int, UInt8
+from jaxtyping import Array, Float, Float32, Float64, Int, UInt8
 
-from pushforward.errors import UserError
+from pushforward.data.checks import determined, doubts, drop, repeats
+from pushforward.data.tables import Table, TextFormat
+from pushforward.data.text import brief
+from pushforward.errors import UserError, nearest
 
 MIN_ROWS = 10
 SHOWN_WARNINGS = 5
-REPEATED = 0.05  # share of the rows that one value may have without a warning
-DIGITS = 1e-4  # spacing of float32 that a column may have, in its standard deviations
 
 Indices = Int[np.ndarray, " _"]
 LogDensity = Callable[[Float[Array, " D"]], Float[Array, ""]]
@@ -27,6 +28,7 @@ class Dataset:
         columns: names of a table's columns.
         levels: grey levels of discrete images, whose values are 0 ... levels - 1; None for continuous data.
         log_density: exact normalised log density of one point, `(D,)` -> `()`, where the data are drawn from one.
+        logged: of a table, the columns of which a flow learns the logarithm.
         warnings: what a reader of results should know of the data.
     """
 
@@ -37,6 +39,7 @@ class Dataset:
     columns: tuple[str, ...] = ()
     levels: int | None = None
     log_density: LogDensity | None = None
+    logged: tuple[bool, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -75,6 +78,27 @@ class Split:
         order = np.random.default_rng(self.seed).permutation(n)
         return order[validation + test :], order[:validation], order[validation : validation + test]
 
+    def groups(self, first: Indices) -> tuple[Indices, Indices, Indices]:
+        """As `rows`, for rows of which `first` names the first equal one: equal rows go to one part.
+
+        Raises:
+            UserError: there are too few rows, or too few distinct ones.
+        """
+        n = len(first)
+        goals = [max(1, round(n * fraction)) for fraction in (self.validation, self.test)]
+        self._check(n, n - sum(goals))
+        distinct, counts = np.unique(first, return_counts=True)
+        order = np.random.default_rng(self.seed).permutation(len(distinct))
+        validation, test = np.searchsorted(np.cumsum(counts[order]), [goals[0], sum(goals)]) + 1
+        if len(distinct) - test < 2:
+            raise UserError(f"{n} rows, only {len(distinct)} of them distinct: too few for three parts")
+        parts = order[test:], order[:validation], order[validation:test]
+        by_first = np.argsort(first, kind="stable")
+        ends = np.cumsum(counts)
+        members = np.split(by_first, ends[:-1])
+        train, held, judged = (np.concatenate([members[group] for group in part]) for part in parts)
+        return train, held, judged
+
     def training_rows(self, n: int) -> tuple[Indices, Indices]:
         """Indices for data that have a test set of their own: `n` rows divided in two.
 
@@ -93,51 +117,113 @@ class Split:
             raise UserError(f"{n} rows, of which {max(train, 0)} would be left to train on; set fewer aside")
 
 
-def table(
-    name: str,
-    values: Float32[np.ndarray, "n D"],
-    columns: tuple[str, ...],
-    split: Split,
-    warnings: tuple[str, ...] = (),
-) -> Dataset:
-    """The data set of a table of finite values.
+@dataclass(frozen=True)
+class TableOptions:
+    """What of a user's table is used, and how.
+
+    Attributes:
+        columns: the names of those to use; all unless given.
+        drop: the names of those to leave out.
+        log: the names of positive columns of which the flow learns the logarithm.
+        drop_rows: rows to leave out, numbered from 1 below the line of names.
+        allow_degenerate: go on where columns determine each other or there are no more rows than columns.
+        heavy_tails: whether the base expects them, so that far values are no cause for a warning.
+        text: how a text file is written.
+    """
+
+    columns: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    drop_rows: tuple[int, ...] = ()
+    allow_degenerate: bool = False
+    heavy_tails: bool = False
+    text: TextFormat = field(default_factory=TextFormat)
+
+    def chosen(self, columns: tuple[str, ...]) -> list[int]:
+        """The indices of the columns to use, in the order of the file.
+
+        Raises:
+            UserError: there is no column of a name, or none is left.
+        """
+        for option, names in (("--columns", self.columns), ("--drop", self.drop), ("--log", self.log)):
+            for name in names:
+                if name not in columns:
+                    raise UserError(f"{option}: there is no column {brief(name)}{nearest(name, columns)}")
+        kept = [
+            index
+            for index, name in enumerate(columns)
+            if (not self.columns or name in self.columns) and name not in self.drop
+        ]
+        if not kept:
+            raise UserError("--columns and --drop leave no column")
+        return kept
+
+
+def table(name: str, content: Table, split: Split, options: TableOptions | None = None) -> Dataset:
+    """The data set of a table.
+
+    Equal rows go to one part: a row of the test set that was trained on judges nothing.
 
     Raises:
-        UserError: there are too few rows, or a column has one value in all rows to train on.
+        UserError: there are too few rows, a column has one value in all rows to train on, columns determine each
+            other, a logarithm is asked for of a number that is not positive, or something named is not there.
     """
+    options = options or TableOptions()
+    indices = options.chosen(content.columns)
+    columns = tuple(content.columns[index] for index in indices)
+    kept = _kept_rows(name, len(content.values), options.drop_rows)
+    values = content.values[np.ix_(kept, indices)]
+    logged = tuple(column in options.log for column in columns)
+    _check_positive(name, values, columns, logged, kept)
+    first = repeats(values)
+    repeated = int(np.sum(first != np.arange(len(values))))
     try:
-        train, validation, test = split.rows(len(values))
+        train, validation, test = split.rows(len(values)) if repeated == 0 else split.groups(first)
     except UserError as error:
         raise UserError(f"{name} has {error}") from error
-    spread = np.ptp(values[train], axis=0)
+    single = values.astype(np.float32)
+    spread = np.ptp(single[train], axis=0)
     if not spread.all():
         index = int(np.argmin(spread != 0))
-        rows = f"all {len(train)} rows to train on"
-        raise UserError(f"{name}: column {brief(columns[index])} is constant, {values[train[0], index]:g} in {rows}")
-    warnings += _first([text for column, x in zip(columns, values.T) for text in _doubts(column, x)])
-    return Dataset(name, values[train], values[validation], values[test], columns, warnings=warnings)
+        rows = f"{values[train[0], index]:g} in all {len(train)} rows to train on"
+        raise UserError(
+            f"{name}: column {brief(columns[index])} is constant, {rows}; leave it out with {drop(columns[index])}"
+        )
+    seen = np.where(logged, np.log(np.where(logged, values, 1.0)), values)
+    flat = determined(seen[train], columns)
+    if flat is not None and not options.allow_degenerate:
+        raise UserError(f"{name}: {flat}; leave columns out with --drop, or go on with --allow-degenerate")
+    warnings = [*content.warnings, *([flat] if flat is not None else [])]
+    if repeated:
+        distinct = len(values) - repeated
+        warnings.append(
+            f"{repeated:,} of {len(values):,} rows repeat another ({distinct:,} are distinct): equal rows are kept in "
+            "one part of the split, and a density of repeated rows has no upper bound"
+        )
+    warnings += _first(doubts(columns, values, options.heavy_tails, kept))
+    parts = single[train], single[validation], single[test]
+    return Dataset(name, *parts, columns, logged=logged, warnings=tuple(warnings))
 
 
-def _doubts(column: str, values: Float32[np.ndarray, " n"]) -> list[str]:
-    """What makes a density of this column doubtful."""
-    distinct, counts = np.unique(values, return_counts=True)
-    n, most = len(values), int(counts.max())
-    doubts = []
-    if most > max(2, REPEATED * n) or len(distinct) < n / 10:
-        repeats = f"{len(distinct):,} distinct values in {n:,} rows, {most:,} of them {distinct[counts.argmax()]:g}"
-        doubts.append(f"column {brief(column)} has {repeats}: a density of it has no upper bound")
-    spacing = np.spacing(np.abs(values).max())
-    if spacing > DIGITS * np.std(values, dtype=np.float64):
-        doubts.append(f"column {brief(column)} varies by too little for float32: subtract a constant from it")
-    return doubts
+def _kept_rows(name: str, n: int, dropped: tuple[int, ...]) -> Indices:
+    for row in dropped:
+        if not 1 <= row <= n:
+            raise UserError(f"--drop-rows: {name} has no row {row}, only 1 to {n}")
+    return np.setdiff1d(np.arange(n), np.array(dropped, int) - 1)
+
+
+def _check_positive(
+    name: str, values: Float64[np.ndarray, "n D"], columns: tuple[str, ...], logged: tuple[bool, ...], kept: Indices
+) -> None:
+    wrong = (values <= 0) & np.array(logged)
+    if wrong.any():
+        row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        raise UserError(
+            f"{name}: --log takes positive numbers, but row {kept[row] + 1:,} of column {brief(columns[column])} is "
+            f"{values[row, column]:g}"
+        )
 
 
 def _first(warnings: list[str]) -> tuple[str, ...]:
     more = len(warnings) - SHOWN_WARNINGS
     return (*warnings[:SHOWN_WARNINGS], *([f"{more:,} more warnings of this kind"] if more > 0 else []))
-
-
-def brief(text: str, length: int = 40) -> str:
-    """`text` in quotes, on one line, cut to `length` characters."""
-    shown = repr(text[: length + 1])
-    return shown if len(shown) <= length + 2 else f"{shown[: length - 2]}...{shown[0]}"

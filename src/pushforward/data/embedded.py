@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from pushforward.data.base import Dataset, Split, table
+from pushforward.data.tables import Table
 
 
 def iris(split: Split) -> Dataset:
@@ -52,7 +53,7 @@ def digits(split: Split) -> Dataset:
 
 
 def _features(name: str, bunch: Any, split: Split) -> Dataset:
-    return table(name, bunch.data.astype(np.float32), tuple(map(str, bunch.feature_names)), split)
+    return table(name, Table(bunch.data.astype(np.float64), tuple(map(str, bunch.feature_names))), split)
 
 
 EMBEDDED = {

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from pushforward.data.base import Dataset, Split, brief
+from pushforward.data.base import Dataset, Split
 from pushforward.data.downloads import Source, fetch
+from pushforward.data.text import brief
 from pushforward.errors import UserError
 
 FILE = "freyfaces.pkl"

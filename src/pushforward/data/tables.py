@@ -1,21 +1,67 @@
-"""A user's own table, from a file, checked before anything is trained on it."""
+"""A user's own table, from a file: numbers with the names of their columns."""
 
 import csv
+import gzip
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import BinaryIO, Literal, cast
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float64, Shaped
 
-from pushforward.data.base import brief
+from pushforward.data.text import brief
 from pushforward.errors import UserError
 
 MAX_COLUMNS = 10_000
 FIRST_LINE = 2**20
 BEYOND_FLOAT32 = 2.0**128 - 2.0**103  # halfway from the largest float32 to 2^128; it rounds to infinity
+SMALLEST_FLOAT32 = 2.0**-150  # halfway to the smallest float32; it rounds to 0
 KNOWN_ARRAYS = ("x", "data", "samples")
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "bar": "|"}
+OTHER_UNIT = ", whose numbers reach from 1e-45 to 3.4e38: give the column another unit"
+EVIDENCE = 1000  # lines by which the first is judged
+
+Header = Literal["auto", "yes", "no"]
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """How a text file is written.
+
+    Attributes:
+        delimiter: one character, or one of `SEPARATORS`; by the suffix unless given.
+        header: whether its first line holds names; judged by the lines below it unless given.
+        decimal_comma: whether numbers are written as 1,5.
+
+    Raises:
+        UserError: the delimiter is neither, or is the decimal comma.
+    """
+
+    delimiter: str | None = None
+    header: Header = "auto"
+    decimal_comma: bool = False
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and self.delimiter not in SEPARATORS and len(self.delimiter) != 1:
+            raise UserError(f"--delimiter must be one character or {', '.join(SEPARATORS)}, got {self.delimiter!r}")
+        if self.decimal_comma and self.separator("") == ",":
+            raise UserError("--decimal-comma needs another --delimiter than the comma: semicolon, say")
+
+    def separator(self, by_suffix: str) -> str:
+        """The character between two cells."""
+        given = by_suffix if self.delimiter is None else self.delimiter
+        return SEPARATORS.get(given, given)
+
+    def is_number(self, cell: str) -> bool:
+        """Whether a cell holds a number."""
+        return _is_number(cell.replace(",", ".") if self.decimal_comma else cell)
+
+    def number(self, cell: str) -> float:
+        """The number in a cell."""
+        return float(cell.replace(",", ".") if self.decimal_comma else cell)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,73 +69,93 @@ class Table:
     """Finite values with the names of their columns.
 
     Attributes:
-        values: shape `(n, D)`.
+        values: shape `(n, D)`, in double precision.
         columns: D names.
         warnings: doubts about how the file was read.
     """
 
-    values: Float32[np.ndarray, "n D"]
+    values: Float64[np.ndarray, "n D"]
     columns: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
 
-def read_table(path: Path) -> Table:
+def suffix_of(path: Path) -> str:
+    """The end of its name that says what a file holds: `.csv.gz`, `.npy`, ..."""
+    ends = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return "".join(ends) if ends[-1:] == [".gz"] else "".join(ends[-1:])
+
+
+def read_table(path: Path, text: TextFormat | None = None) -> Table:
     """The table in a file, by its suffix: one of `READERS`.
+
+    Args:
+        path: the file.
+        text: how it is written, where it is a text file.
 
     Raises:
         UserError: there is no such file, it is not what its suffix says, or something in it is no finite number.
     """
-    reader = READERS.get(path.suffix.lower())
+    reader = READERS.get(suffix_of(path))
+    if text is not None and text != TextFormat() and suffix_of(path) not in TEXT:
+        raise UserError(f"--delimiter, --header and --decimal-comma are for {', '.join(TEXT)}, not for {path.name}")
     if reader is None:
         raise UserError(f"{path} does not end in one of {', '.join(READERS)}")
     try:
         if path.stat().st_size == 0:
             raise UserError(f"{path.name} is empty")
-        return reader(path)
+        return reader(path, text or TextFormat())
     except MemoryError as error:
         raise UserError(f"{path.name} does not fit into memory") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or 'cannot be read'}") from error
 
 
-def _read_csv(path: Path, delimiter: str = ",") -> Table:
+def _read_text(path: Path, form: TextFormat) -> Table:
     """A text file of numbers, with or without a line of names; blank lines are left out."""
     import pyarrow as pa
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
-    columns, header_lines, warnings = _csv_columns(path, delimiter)
+    delimiter = form.separator("\t" if suffix_of(path).startswith(".tsv") else ",")
+    columns, header_lines, warnings = _text_columns(path, delimiter, form)
     names = [str(index) for index in range(len(columns))]
+    point = "," if form.decimal_comma else "."
     try:
         text = read_csv(
             path,
             ReadOptions(column_names=names, skip_rows=header_lines, block_size=16 * FIRST_LINE),
             ParseOptions(delimiter=delimiter),
-            ConvertOptions(column_types=dict.fromkeys(names, pa.float64())),
+            ConvertOptions(column_types=dict.fromkeys(names, pa.float64()), decimal_point=point),
         )
     except pa.ArrowException as error:
-        _find_bad_line(path, delimiter, header_lines, columns)
+        _find_bad_line(path, delimiter, header_lines, columns, form)
         raise UserError(f"{path.name} cannot be read as a table: {brief(str(error), 80)}") from error
-    values = np.stack([_float32(column.to_numpy()) for column in text.columns], axis=1)
-    if not np.isfinite(values).all():
-        _find_bad_line(path, delimiter, header_lines, columns)
+    values = np.stack([column.to_numpy() for column in text.columns], axis=1)
+    if not _in_range(values).all():
+        _find_bad_line(path, delimiter, header_lines, columns, form)
     _check_finite(path, values, columns)
     return Table(values, columns, warnings)
 
 
-def _read_tsv(path: Path) -> Table:
-    return _read_csv(path, "\t")
+def _opened(path: Path, errors: str = "strict") -> io.TextIOWrapper:
+    opener = gzip.open if suffix_of(path).endswith(".gz") else open
+    return io.TextIOWrapper(cast(BinaryIO, opener(path, "rb")), newline="", encoding="utf-8-sig", errors=errors)
 
 
-def _csv_columns(path: Path, delimiter: str) -> tuple[tuple[str, ...], int, tuple[str, ...]]:
+def _text_columns(path: Path, delimiter: str, form: TextFormat) -> tuple[tuple[str, ...], int, tuple[str, ...]]:
     """Names of the columns, how many lines of the file they take (0 without names), and doubts about them."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with _opened(path) as file:
             start = file.read(FIRST_LINE)
     except UnicodeDecodeError as error:
         raise UserError(f"{path.name} is not UTF-8 text") from error
+    except gzip.BadGzipFile as error:
+        raise UserError(f"{path.name} is not a gzip file") from error
     reader = csv.reader(io.StringIO(start, newline=""), delimiter=delimiter)
     try:
-        first = next((cells for cells in reader if cells), [])
+        lines = (cells for cells in reader if cells)
+        first = next(lines, [])
+        first_line = reader.line_num
+        below = [cells for cells, _ in zip(lines, range(EVIDENCE)) if len(cells) == len(first)]
     except csv.Error as error:
         raise UserError(f"{path.name}, line {reader.line_num}: {error}") from error
     if not first:
@@ -97,45 +163,107 @@ def _csv_columns(path: Path, delimiter: str) -> tuple[tuple[str, ...], int, tupl
     _check_width(path, len(first))
     if len(start) == FIRST_LINE and "\n" not in start and "\r" not in start:
         raise UserError(f"{path.name}: its first line is longer than {FIRST_LINE:,} characters")
-    numbers = [_is_number(cell) for cell in first if cell.strip()]
-    if numbers and all(numbers):
-        return _numbered(len(first)), 0, ()
+    _check_separator(path, first, below, delimiter, form)
+    names, doubts = _holds_names(path, first_line, first, below, form)
+    if not names:
+        return _numbered(len(first)), 0, doubts
     if not all(cell.strip() for cell in first):
         column = next(index for index, cell in enumerate(first) if not cell.strip()) + 1
-        raise UserError(f"{path.name}, line {reader.line_num}: column {column} has no name; leave an index column out")
-    doubt = f"line {reader.line_num} of {path.name} is taken for names, though some of them are numbers"
-    return tuple(cell.strip() for cell in first), reader.line_num, ((doubt,) if any(numbers) else ())
+        raise UserError(f"{path.name}, line {first_line}: column {column} has no name; leave an index column out")
+    return tuple(cell.strip() for cell in first), first_line, doubts
 
 
-def _find_bad_line(path: Path, delimiter: str, header_lines: int, columns: tuple[str, ...]) -> None:
+def _check_separator(path: Path, first: list[str], below: list[list[str]], delimiter: str, form: TextFormat) -> None:
+    """Refuse cells that look as if they were separated, or their decimals written, in another way."""
+    if len(first) == 1:
+        taken = "," if form.decimal_comma else delimiter
+        for name, other in SEPARATORS.items():
+            cells = [line[0].split(other) for line in [first, *below]]
+            if other != taken and len(cells[0]) > 1 and len(set(map(len, cells))) == 1:
+                raise UserError(f"{path.name}: its columns look separated by {name}: add --delimiter {name}")
+    some = below[:10]
+    if not form.decimal_comma and 2 * sum(any(map(_decimal_comma, line)) for line in some) > len(some):
+        raise UserError(f"{path.name}: its numbers look written with decimal commas: add --decimal-comma")
+    if delimiter == "," and form.delimiter is None and len(first) == 2 and _halves_of_numbers([first, *below]):
+        raise UserError(
+            f"{path.name}: its two columns look like one of decimal commas; say which by --delimiter comma, or by "
+            "--delimiter semicolon --decimal-comma"
+        )
+
+
+def _decimal_comma(cell: str) -> bool:
+    return not _is_number(cell) and cell.count(",") == 1 and _is_number(cell.replace(",", "."))
+
+
+def _halves_of_numbers(lines: list[list[str]]) -> bool:
+    """Whether the first cells are whole numbers, and the second such digits as follow a comma."""
+    whole = all(first.strip().lstrip("+-").isdigit() for first, _ in lines)
+    digits = [second for _, second in lines]
+    if not whole or not all(cell.isdigit() for cell in digits):
+        return False
+    return any(len(cell) > 1 and cell[0] == "0" for cell in digits) or min(map(len, digits)) > 3
+
+
+def _holds_names(
+    path: Path, line: int, first: list[str], below: list[list[str]], form: TextFormat
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether the first line holds names, and a doubt about that.
+
+    Whole numbers that follow each other, above columns of which none is whole, are names: years, or the numbers of the
+    columns.
+
+    Raises:
+        UserError: it cannot be told.
+    """
+    if form.header != "auto":
+        return form.header == "yes", ()
+    numbers = [form.is_number(cell) for cell in first if cell.strip()]
+    if not (numbers and all(numbers)):
+        doubt = f"line {line} of {path.name} is taken for names, though some of them are numbers"
+        return True, ((doubt,) if any(numbers) else ())
+    if not all(cell.strip().isdigit() for cell in first) or len(set(first)) < len(first) or not below:
+        return False, ()
+    fractions = [any(not cells[i].strip().lstrip("+-").isdigit() for cells in below) for i in range(len(first))]
+    values = [int(cell) for cell in first]
+    follow = len(values) > 1 and all(b - a == 1 for a, b in pairwise(values))
+    if all(fractions) and follow:
+        return True, (f"line {line} of {path.name}, {brief(','.join(first))}, is taken for names: --header no if not",)
+    if all(fractions) or (follow and not any(fractions) and values[0] in (0, 1) and len(values) > 2):
+        raise UserError(
+            f"{path.name}: line {line}, {brief(','.join(first))}, may hold names or numbers: add --header yes or no"
+        )
+    return False, ()
+
+
+def _find_bad_line(path: Path, delimiter: str, header_lines: int, columns: tuple[str, ...], form: TextFormat) -> None:
     """Refuse the first line that does not hold a finite number for every column, if there is one, and no lines at all.
 
     Raises:
         UserError: naming the line of the file and the column.
     """
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+    with _opened(path, "replace") as file:
         for _ in range(header_lines):
             next(file)
         reader = csv.reader(file, delimiter=delimiter)
         try:
             for cells in filter(None, reader):
-                _check_cells(cells, columns)
+                _check_cells(cells, columns, form)
         except (csv.Error, UserError) as error:
             raise UserError(f"{path.name}, line {header_lines + reader.line_num}: {error}") from error
     if reader.line_num == 0:
         raise UserError(f"{path.name} has 0 rows")
 
 
-def _check_cells(cells: list[str], columns: tuple[str, ...]) -> None:
+def _check_cells(cells: list[str], columns: tuple[str, ...], form: TextFormat) -> None:
     if len(cells) != len(columns):
         raise UserError(f"{len(cells):,} cells, but the first line has {len(columns):,}")
     for column, cell in zip(columns, cells):
         if not cell.strip():
             raise UserError(f"nothing in column {brief(column)}")
-        if not _is_number(cell):
+        if not form.is_number(cell):
             raise UserError(f"{brief(cell)} in column {brief(column)} is not a number")
-        if not abs(float(cell)) < BEYOND_FLOAT32:
-            raise UserError(f"{brief(cell)} in column {brief(column)} is not a finite number in float32")
+        if not _in_range(np.array(form.number(cell))):
+            raise UserError(f"{brief(cell)} in column {brief(column)} is not a finite number in float32{OTHER_UNIT}")
 
 
 def _is_number(cell: str) -> bool:
@@ -146,7 +274,7 @@ def _is_number(cell: str) -> bool:
     return cell.isascii() and "_" not in cell
 
 
-def _read_npy(path: Path) -> Table:
+def _read_npy(path: Path, _: TextFormat) -> Table:
     """A 1-D or 2-D array of real numbers."""
     _check_start(path, b"\x93NUMPY")
     try:
@@ -159,7 +287,7 @@ def _read_npy(path: Path) -> Table:
     return _array_table(path, array)
 
 
-def _read_npz(path: Path) -> Table:
+def _read_npz(path: Path, _: TextFormat) -> Table:
     """The only array of an archive, or the one that is called x, data or samples."""
     _check_start(path, b"PK")
     try:
@@ -181,14 +309,14 @@ def _array_table(path: Path, array: Shaped[np.ndarray, "..."]) -> Table:
         raise UserError(f"{path.name} holds values of type {brief(str(array.dtype))}, not real numbers")
     if array.ndim not in (1, 2):
         raise UserError(f"{path.name} holds an array of {array.ndim} dimensions; a table has 2: rows and columns")
-    values = _float32(array[:, None] if array.ndim == 1 else array)
+    values = np.asarray(array[:, None] if array.ndim == 1 else array, np.float64)
     _check_width(path, values.shape[1])
     columns = _numbered(values.shape[1])
     _check_finite(path, values, columns)
     return Table(values, columns)
 
 
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(path: Path, _: TextFormat) -> Table:
     """The columns of a Parquet file, without the index that pandas may have added."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
@@ -207,7 +335,7 @@ def _read_parquet(path: Path) -> Table:
             columns = tuple(field.name for field in fields.values())
             _check_width(path, len(columns))
             content = file.read()
-            values = np.stack([_float32(content.column(place).to_numpy()) for place in fields], axis=1)
+            values = np.stack([content.column(place).to_numpy().astype(np.float64) for place in fields], axis=1)
     except (MemoryError, UserError):
         raise
     except Exception as error:
@@ -233,28 +361,33 @@ def _check_width(path: Path, width: int) -> None:
         raise UserError(f"{path.name} has {width:,} columns; 1 to {MAX_COLUMNS:,} can be used")
 
 
-def _check_finite(path: Path, values: Float32[np.ndarray, "n D"], columns: tuple[str, ...]) -> None:
-    finite = np.isfinite(values)
-    if not finite.all():
-        row, column = np.unravel_index(int(finite.argmin()), finite.shape)
+def _in_range(values: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
+    """Where numbers neither overflow in float32 nor become 0 in it."""
+    size = np.abs(values)
+    return np.asarray((size < BEYOND_FLOAT32) & ((size > SMALLEST_FLOAT32) | (size == 0)))
+
+
+def _check_finite(path: Path, values: Float64[np.ndarray, "n D"], columns: tuple[str, ...]) -> None:
+    good = _in_range(values)
+    if not good.all():
+        row, column = np.unravel_index(int(good.argmin()), good.shape)
         where = f"{path.name}, row {row + 1:,} (the first is 1), column {brief(columns[column])}"
-        raise UserError(f"{where}: {values[row, column]} or missing; it must be a finite number in float32")
+        value = values[row, column]
+        reason = f"it must be a finite number in float32{OTHER_UNIT if np.isfinite(value) else ''}"
+        raise UserError(f"{where}: {value}{'' if np.isfinite(value) else ' or missing'}; {reason}")
 
 
 def _numbered(width: int) -> tuple[str, ...]:
     return tuple(f"x{index + 1}" for index in range(width))
 
 
-def _float32(values: Shaped[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
-    """The values in float32; those beyond its range are infinite."""
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32)
-
-
-READERS: dict[str, Callable[[Path], Table]] = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
+READERS: dict[str, Callable[[Path, TextFormat], Table]] = {
+    ".csv": _read_text,
+    ".tsv": _read_text,
+    ".csv.gz": _read_text,
+    ".tsv.gz": _read_text,
     ".npy": _read_npy,
     ".npz": _read_npz,
     ".parquet": _read_parquet,
 }
+TEXT = tuple(suffix for suffix, reader in READERS.items() if reader is _read_text)

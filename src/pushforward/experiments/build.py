@@ -11,8 +11,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pushforward import flows
 from pushforward.amortize import has_networks
-from pushforward.bijections import Chain, DiagonalAffine, Frozen
+from pushforward.bijections import Chain, DiagonalAffine, Frozen, PartialExp
 from pushforward.data import Dataset
+from pushforward.data.checks import robust_moments
 from pushforward.data.observe import Observation
 from pushforward.dequantize import Dequantized, UniformDequantization, VariationalDequantization
 from pushforward.distributions import Distribution, FamilyMixture, Normal, Pushforward, StudentT
@@ -82,10 +83,12 @@ def make_fit_loss(config: FitConfig, target: Target) -> Loss:
     return loss
 
 
-def make_train_ensemble(config: TrainConfig, shape: tuple[int, ...], levels: int | None) -> Pushforward | Dequantized:
+def make_train_ensemble(
+    config: TrainConfig, shape: tuple[int, ...], levels: int | None, logged: tuple[bool, ...] = ()
+) -> Pushforward | Dequantized:
     """The untrained models of all restarts, along a leading axis, before they have seen data."""
     key = jax.random.fold_in(jax.random.key(config.seed), 0)
-    return ensemble(lambda key: _model(config, shape, levels, key), key, config.restarts)
+    return ensemble(lambda key: _model(config, shape, levels, logged, key), key, config.restarts)
 
 
 def calibrated(models: Pushforward | Dequantized, data: Dataset, key: PRNGKeyArray) -> Pushforward | Dequantized:
@@ -96,22 +99,38 @@ def calibrated(models: Pushforward | Dequantized, data: Dataset, key: PRNGKeyArr
         if isinstance(model, Dequantized):
             images, _ = model.noise.sample_and_log_prob(key, jnp.asarray(rows))
             return Dequantized(model.flow.calibrated(images), model.noise)
-        scaling = Frozen(DiagonalAffine(jnp.asarray(data.train.mean(0)), jnp.log(jnp.asarray(data.train.std(0)))))
-        flow, _ = model.bijection.bijections
-        return Pushforward(model.base, Chain((flow, scaling))).calibrated(jnp.asarray(rows))
+        flow, _, *rest = model.bijection.bijections
+        scaling = Frozen(_standardising(data, robust=isinstance(model.base, StudentT)))
+        return Pushforward(model.base, Chain((flow, scaling, *rest))).calibrated(jnp.asarray(rows, float))
 
     started: Pushforward | Dequantized = eqx.filter_jit(eqx.filter_vmap(calibrate))(models)
     return started
 
 
+def _standardising(data: Dataset, *, robust: bool) -> DiagonalAffine:
+    """From standard units to those of the rows, of their logarithms where these are learned; in double precision.
+
+    The median and the quartiles give the units of a base with heavy tails, whose moments need not exist.
+    """
+    rows = data.train.astype(np.float64)
+    if any(data.logged):
+        rows = np.where(data.logged, np.log(np.where(data.logged, rows, 1.0)), rows)
+    centre, scale = rows.mean(axis=0), rows.std(axis=0)
+    if robust:
+        middle, width = robust_moments(rows)
+        centre, scale = np.where(width > 0, middle, centre), np.where(width > 0, width, scale)
+    return DiagonalAffine(jnp.asarray(centre, float), jnp.asarray(np.log(scale), float))
+
+
 def _model(
-    config: TrainConfig, shape: tuple[int, ...], levels: int | None, key: PRNGKeyArray
+    config: TrainConfig, shape: tuple[int, ...], levels: int | None, logged: tuple[bool, ...], key: PRNGKeyArray
 ) -> Pushforward | Dequantized:
     key_flow, key_noise = jax.random.split(key)
     dim = int(np.prod(shape))
     flow = make_flow(config, shape, key_flow, _base(config, dim), "density")
     if levels is None:
-        return Pushforward(flow.base, Chain((flow.bijection, Frozen(DiagonalAffine.identity(dim)))))
+        parts = (flow.bijection, Frozen(DiagonalAffine.identity(dim)))
+        return Pushforward(flow.base, Chain((*parts, PartialExp(logged)) if any(logged) else parts))
     noise: UniformDequantization | VariationalDequantization = UniformDequantization(levels)
     if config.dequantization == "variational":
         noise = VariationalDequantization.init(key_noise, shape[-1], levels)

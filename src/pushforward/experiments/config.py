@@ -3,12 +3,15 @@
 import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import tyro
 import yaml
 
 from pushforward.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from pushforward.data import TableOptions
 
 FlowName = Annotated[str, tyro.conf.arg(aliases=("--flow.name",))]
 FlowLength = Annotated[int, tyro.conf.arg(aliases=("--flow.length",))]
@@ -165,14 +168,66 @@ class FitConfig(FlowConfig, TrainingConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig(FlowConfig, TrainingConfig):
+class TableConfig:
+    """What of a file is used, and how it is read."""
+
+    columns: tuple[str, ...] = ()
+    """names of the columns of a file to use; all unless given"""
+
+    drop: tuple[str, ...] = ()
+    """names of the columns of a file to leave out"""
+
+    drop_rows: tuple[int, ...] = ()
+    """rows of a file to leave out, numbered from 1 below the line of names"""
+
+    log: tuple[str, ...] = ()
+    """positive columns of a file of which the flow learns the logarithm; densities stay those of the file's numbers"""
+
+    allow_degenerate: bool = False
+    """go on where columns determine each other, or there are no more rows than columns"""
+
+    delimiter: str | None = None
+    """of a text file: a character, or comma, semicolon, tab, space, bar; by its suffix unless given"""
+
+    header: Literal["auto", "yes", "no"] = "auto"
+    """of a text file: whether its first line holds names; judged by the lines below it unless given"""
+
+    decimal_comma: bool = False
+    """of a text file: whether numbers are written as 1,5"""
+
+    def table_options(self, heavy_tails: bool = False) -> "TableOptions":
+        """What of a user's table is used, and how it is read; `heavy_tails` are expected by some bases.
+
+        Raises:
+            UserError: the delimiter cannot be one.
+        """
+        from pushforward.data import TableOptions, TextFormat
+
+        names = "columns", "drop", "log", "drop_rows", "allow_degenerate"
+        return TableOptions(
+            **{name: getattr(self, name) for name in names},
+            heavy_tails=heavy_tails,
+            text=TextFormat(self.delimiter, self.header, self.decimal_comma),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckConfig(TableConfig):
+    """A file that is looked at without training on it."""
+
+    file: tyro.conf.Positional[Path]
+    """.csv, .tsv (.gz too), .npy, .npz or .parquet"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig(FlowConfig, TrainingConfig, TableConfig):
     """A flow trained on data by maximum likelihood."""
 
     KIND: ClassVar[str] = "train"
     COMMAND: ClassVar[str] = "train"
 
     data: tyro.conf.Positional[str] = ""
-    """a data set or preset that `pushforward list` shows, or a .csv, .tsv, .npy, .npz or .parquet file"""
+    """a data set or preset that `pushforward list` shows, or a .csv, .tsv (.gz too), .npy, .npz or .parquet file"""
 
     flow: FlowName = "nsf_autoregressive"
     """family of the layers, of those that `pushforward list` shows"""
@@ -217,6 +272,7 @@ class TrainConfig(FlowConfig, TrainingConfig):
             UserError: one of them is out of its range.
         """
         _check_ranges(self, {"restarts": 1, "validate_every": 1, "patience": 0})
+        self.table_options()
         if not self.data:
             raise UserError("give data: a data set or preset that `pushforward list` shows, or a file")
 
@@ -502,3 +558,8 @@ def from_yaml(text: str, where: str) -> RunConfig:
         return KINDS[kind](**settings)
     except (yaml.YAMLError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{where} is not the configuration of a run: {str(error).splitlines()[0]}") from error
+
+
+def is_file(name: str) -> bool:
+    """Whether a data set is the file of this name: it is there, or ends as files do."""
+    return Path(name).exists() or name.lower().endswith((".csv", ".tsv", ".gz", ".npy", ".npz", ".parquet"))

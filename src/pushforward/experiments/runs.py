@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -33,7 +33,7 @@ from pushforward.experiments.build import (
 )
 from pushforward.experiments.config import DlgmConfig, FitConfig, RunConfig, TrainConfig, from_yaml, to_yaml
 from pushforward.models import DLGM
-from pushforward.targets import Target
+from pushforward.targets import Target, is_path
 from pushforward.training import Checkpoints, Record, member, restore_models
 
 CONFIG, METRICS, CHECKPOINTS, RESULT, DATA = "config.yaml", "metrics.jsonl", "checkpoints", "result.json", "data.json"
@@ -154,7 +154,9 @@ class FitRun(Run):
 
     @cached_property
     def _template(self) -> Pushforward:
-        return make_fit_ensemble(self.config, self.target.dim)
+        # A function of the user's is not imported: its dimension is known, and it may be elsewhere by now.
+        dim = self.config.dim if is_path(self.config.target) else None
+        return make_fit_ensemble(self.config, self.target.dim if dim is None else dim)
 
     def _flow_at(self, step: int) -> Pushforward:
         return member(restore_models(self.checkpoints, step, self._template), self.result["best_restart"])
@@ -172,8 +174,9 @@ class DataRun(Run):
             UserError: they cannot be read.
         """
         config = self.config
-        size = getattr(config, "size", None)
-        return data.load(config.data, seed=config.seed, validation=config.validation, test=config.test, size=size)
+        size, options = getattr(config, "size", None), _options(config)
+        fractions = {"validation": config.validation, "test": config.test}
+        return data.load(config.data, seed=config.seed, size=size, options=options, **fractions)
 
     def check_data(self) -> None:
         """Refuse data that are not those the run was started with.
@@ -190,13 +193,13 @@ class DataRun(Run):
         return described
 
     @abstractmethod
-    def _template(self, shape: tuple[int, ...], levels: int | None) -> Any:
-        """The untrained ensemble for data of this shape."""
+    def _template(self, described: Mapping[str, Any]) -> Any:
+        """The untrained ensemble for data of which `data.json` says this."""
 
     def prepare(self) -> dict[str, Any]:
-        dataset = self.dataset
-        eqx.filter_eval_shape(self._template, dataset.shape, dataset.levels)
-        return _fingerprint(dataset)
+        described = _fingerprint(self.dataset)
+        eqx.filter_eval_shape(lambda: self._template(described))
+        return described
 
     @property
     def checkpoints(self) -> Checkpoints:
@@ -204,7 +207,7 @@ class DataRun(Run):
 
     @cached_property
     def model(self) -> Any:
-        template = self._template(tuple(self._described["shape"]), self._described["levels"])
+        template = self._template(self._described)
         checkpoints = self.checkpoints
         models = restore_models(checkpoints, checkpoints.steps()[-1], template, best=True)
         return member(models, self.result["best_restart"])
@@ -216,8 +219,14 @@ class TrainRun(DataRun):
 
     config: TrainConfig
 
-    def _template(self, shape: tuple[int, ...], levels: int | None) -> Pushforward | Dequantized:
-        return make_train_ensemble(self.config, shape, levels)
+    def _template(self, described: Mapping[str, Any]) -> Pushforward | Dequantized:
+        logged = tuple(column in self.config.log for column in described["columns"])
+        return make_train_ensemble(self.config, tuple(described["shape"]), described["levels"], logged)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of a table."""
+        return tuple(self._described["columns"])
 
 
 @dataclass(frozen=True)
@@ -226,8 +235,8 @@ class DlgmRun(DataRun):
 
     config: DlgmConfig
 
-    def _template(self, shape: tuple[int, ...], levels: int | None) -> DLGM:
-        return make_dlgm_ensemble(self.config, shape, levels)
+    def _template(self, described: Mapping[str, Any]) -> DLGM:
+        return make_dlgm_ensemble(self.config, tuple(described["shape"]), described["levels"])
 
     @cached_property
     def observation(self) -> Observation:
@@ -260,7 +269,10 @@ class DlgmRun(DataRun):
 
     @property
     def flow(self) -> Distribution:
-        raise UserError(f"{self.folder} is of a deep latent Gaussian model, whose density cannot be evaluated exactly")
+        raise UserError(
+            f"{self.folder} is of a deep latent Gaussian model, whose density cannot be evaluated exactly; "
+            "pushforward.open_run gives its model"
+        )
 
 
 RUNS: dict[type[Any], type[Any]] = {FitConfig: FitRun, TrainConfig: TrainRun, DlgmConfig: DlgmRun}
@@ -304,12 +316,19 @@ def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | T
     return run
 
 
-def open_run(folder: Path) -> FitRun | TrainRun | DlgmRun:
-    """The run in `folder`.
+def open_run(folder: str | Path) -> FitRun | TrainRun | DlgmRun:
+    """The run in `folder`: its `config`, `result` and `metrics`, its `model`, and of a flow the density, `flow`.
+
+    A fit of a function of one's own opens without that function; only its `target` imports it.
 
     Raises:
         UserError: there is none.
+
+    Example:
+        >>> run = pushforward.open_run("runs/planar-20")
+        >>> run.result["free_energy"], run.model.decoder(z)
     """
+    folder = Path(folder)
     path = folder / CONFIG
     if not path.is_file():
         raise UserError(f"{folder} is not a run: it has no {CONFIG}")
@@ -328,7 +347,11 @@ def load(folder: str | Path) -> Distribution:
         >>> flow = pushforward.load("runs/u4")
         >>> x, log_prob = flow.sample_and_log_prob(jax.random.key(0), (1000,))
     """
-    return open_run(Path(folder)).flow
+    return open_run(folder).flow
+
+
+def _options(config: TrainConfig | DlgmConfig) -> data.TableOptions | None:
+    return config.table_options(config.base == "student-t") if isinstance(config, TrainConfig) else None
 
 
 def _fingerprint(dataset: Dataset) -> dict[str, Any]:

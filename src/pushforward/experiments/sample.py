@@ -1,5 +1,6 @@
 """Samples of a fitted flow, as a file."""
 
+import csv
 import shutil
 import tempfile
 import zipfile
@@ -14,7 +15,7 @@ from jaxtyping import Array, PRNGKeyArray
 
 from pushforward.distributions import Distribution
 from pushforward.errors import UserError
-from pushforward.experiments.runs import DlgmRun, Run
+from pushforward.experiments.runs import DlgmRun, Run, TrainRun
 from pushforward.models import DLGM
 
 BATCH_NUMBERS = 2**17
@@ -27,7 +28,7 @@ def write_samples(run: Run, n: int, out: Path | None, seed: int) -> Path:
 
     A `.npz` file holds `samples`, `(n, *event shape)`, and what a sample comes with: `log_prob`, `(n,)`, of a flow, in
     nats, or `latents`, `(n, latents)`, of a deep latent Gaussian model. A `.csv` file has a column for each number,
-    under a line of names. Memory does not grow with `n`.
+    under a line of names: those of the table, where there was one. Memory does not grow with `n`.
 
     Returns:
         The file.
@@ -50,8 +51,10 @@ def write_samples(run: Run, n: int, out: Path | None, seed: int) -> Path:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
-    write = _write_npz if path.suffix == ".npz" else _write_csv
-    write(partial, n, second, parts)
+    if path.suffix == ".npz":
+        _write_npz(partial, n, second, parts)
+    else:
+        _write_csv(partial, second, parts, run.columns if isinstance(run, TrainRun) else ())
     partial.replace(path)
     return path
 
@@ -105,11 +108,12 @@ def _write_header(file: Any, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(file, header)
 
 
-def _write_csv(path: Path, _: int, second: str, parts: Batches) -> None:
-    with path.open("w") as file:
+def _write_csv(path: Path, second: str, parts: Batches, columns: tuple[str, ...]) -> None:
+    with path.open("w", newline="") as file:
         for index, (samples, values) in enumerate(parts):
             samples, values = samples.reshape(len(samples), -1), values.reshape(len(values), -1)
             if index == 0:
                 others = [second] if values.shape[1] == 1 else [f"{second}{i + 1}" for i in range(values.shape[1])]
-                file.write(",".join([*(f"z{i + 1}" for i in range(samples.shape[1])), *others]) + "\n")
+                names = columns or tuple(f"z{i + 1}" for i in range(samples.shape[1]))
+                csv.writer(file, lineterminator="\n").writerow([*names, *others])
             np.savetxt(file, np.column_stack([samples, values]), fmt="%.9g", delimiter=",")

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
 from pushforward.dequantize import Dequantized, bits_per_dimension
 from pushforward.distributions import Pushforward
@@ -35,15 +35,16 @@ def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
     config, data = run.config, run.dataset
 
     def make_models() -> Pushforward | Dequantized:
-        return calibrated(make_train_ensemble(config, data.shape, data.levels), data, purpose_key(config, 2))
+        models = make_train_ensemble(config, data.shape, data.levels, data.logged)
+        return calibrated(models, data, purpose_key(config, 2))
 
     trained, seconds = train(
         run,
         make_models,
-        ForwardKL(jnp.asarray(data.train), config.batch_size),
+        ForwardKL(on_device(data.train), config.batch_size),
         quiet=quiet,
         record_every=min(config.validate_every, config.steps),
-        validate=HeldOut(jnp.asarray(data.validation)),
+        validate=HeldOut(on_device(data.validation)),
         patience=config.patience or None,
     )
 
@@ -69,7 +70,7 @@ def _judge(model: Pushforward | Dequantized, run: TrainRun, key: PRNGKeyArray) -
     each = eqx.filter_jit(lambda held_out, model: held_out.each(model, key))
     result: dict[str, Any] = {}
     for name, rows in (("test", data.test), ("validation", data.validation), ("train", data.train[: len(data.test)])):
-        values = np.asarray(each(HeldOut(jnp.asarray(rows)), model), np.float64)
+        values = np.asarray(each(HeldOut(on_device(rows)), model), np.float64)
         mean, std_error = mean_and_std_error(values)
         result[f"{name}_log_likelihood"], result[f"{name}_log_likelihood_std_error"] = mean, std_error
         if name == "test" and data.levels is not None and mean is not None and std_error is not None:
@@ -86,5 +87,10 @@ def _log_densities(run: TrainRun, rows: Float[np.ndarray, "n D"]) -> Float[Array
     log_density = run.dataset.log_density
     if log_density is None:
         raise ValueError(f"the density of {run.dataset.name} is not known")
-    values: Float[Array, " n"] = jax.jit(jax.vmap(log_density))(jnp.asarray(rows))
+    values: Float[Array, " n"] = jax.jit(jax.vmap(log_density))(on_device(rows))
     return values
+
+
+def on_device(rows: Shaped[np.ndarray, "n *event"]) -> Shaped[Array, "n *event"]:
+    """Rows in the precision of this process; grey levels as they are."""
+    return jnp.asarray(rows, float if np.issubdtype(rows.dtype, np.floating) else None)

@@ -10,6 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from pushforward import data, flows, targets
+from pushforward.data.tables import read_table
+from pushforward.errors import UserError
+from pushforward.experiments.config import CheckConfig
 from pushforward.experiments.presets import SUMMARIES
 from pushforward.experiments.runs import DlgmRun, FitRun, TrainRun
 from pushforward.experiments.studies import STUDIES
@@ -83,6 +86,35 @@ def print_dlgm(run: DlgmRun, report: Path) -> None:
     active = f"{result['active_units']:,} of {result['latents']:,} latents active"
     console.print(f"{active} · best step {result['best_step']:,} of {result['steps']:,}")
     _print_end(console, "validation free energy", [], result, report)
+
+
+def print_check(config: CheckConfig) -> bool:
+    """What `train` would make of a file, column by column, and its doubts; whether it would train."""
+    console = Console()
+    try:
+        content = read_table(config.file, config.table_options().text)
+    except UserError as error:
+        console.print(f"[red]refused:[/] {escape(str(error))}")
+        return False
+    table = Table(title=f"{config.file.name}: {len(content.values):,} rows", title_justify="left")
+    for name in ("column", "lowest", "median", "highest", "standard deviation", "distinct"):
+        table.add_column(name, justify="left" if name == "column" else "right")
+    for column, x in zip(content.columns, content.values.T):
+        numbers = x.min(), np.median(x), x.max(), x.std()
+        table.add_row(escape(column), *(f"{value:.6g}" for value in numbers), f"{len(np.unique(x)):,}")
+    console.print(table)
+    try:
+        dataset = data.load(str(config.file), options=config.table_options())
+    except UserError as error:
+        for warning in content.warnings:
+            console.print(f"[yellow]warning:[/] {escape(warning)}")
+        console.print(f"[red]refused:[/] {escape(str(error))}")
+        return False
+    for warning in dataset.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}")
+    parts = " / ".join(f"{len(part):,}" for part in (dataset.train, dataset.validation, dataset.test))
+    console.print(f"pushforward train takes it: {parts} rows to train, validate and test, {dataset.shape[0]:,} columns")
+    return True
 
 
 def _measures(result: dict[str, Any], measures: Sequence[tuple[str, str, str]]) -> Table:

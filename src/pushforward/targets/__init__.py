@@ -30,7 +30,7 @@ def make(name: str, dim: int | None = None, *, log_z: float | None = None, box: 
     Raises:
         UserError: there is no such target, it does not exist in `dim` dimensions, or a function is not usable.
     """
-    if ":" in name:
+    if is_path(name):
         return from_path(name, dim, log_z=log_z, box=box)
     if name not in TARGETS:
         raise UserError(f"unknown target {name!r}{nearest(name, TARGETS)}; a function of yours is module:function")
@@ -39,4 +39,9 @@ def make(name: str, dim: int | None = None, *, log_z: float | None = None, box: 
     return TARGETS[name](2 if dim is None else dim)
 
 
-__all__ = ["TARGETS", "Target", "from_callable", "from_path", "make"]
+def is_path(name: str) -> bool:
+    """Whether a target is called `module:function`."""
+    return ":" in name
+
+
+__all__ = ["TARGETS", "Target", "from_callable", "from_path", "is_path", "make"]

@@ -85,11 +85,17 @@ class Checkpoints:
         steps = self.steps()
         return f"the last good checkpoint is {self.folder / str(steps[-1])}" if steps else "there is no checkpoint"
 
-    def restore(self, step: int, template: T, sharding: Sharding | None = None) -> T:
+    def restore(self, step: int, template: T, sharding: Sharding | None = None, *, exact: bool = True) -> T:
         """The pytree saved at `step`, in the structure of `template`; what only the checkpoint has is left out.
 
+        Args:
+            step: of the checkpoint.
+            template: a pytree of the same structure.
+            sharding: of every array.
+            exact: whether the precision must be that of `template` too, or is that of the checkpoint.
+
         Raises:
-            CheckpointError: it cannot be read, or lacks an array of `template`, or has it in another shape.
+            CheckpointError: it cannot be read, or lacks an array of `template`, or has it otherwise.
         """
         try:
             with self._manager() as manager:
@@ -102,7 +108,12 @@ class Checkpoints:
                 return leaf
             name = jax.tree_util.keystr(path)
             saved = leaves.get(name)
-            if saved is None or saved.shape != leaf.shape or saved.dtype != leaf.dtype:
+            if saved is not None and saved.dtype == np.float64 and not jax.config.jax_enable_x64:
+                raise CheckpointError(
+                    f"the checkpoint {self.folder / str(step)} is in double precision: set JAX_ENABLE_X64=1 to open it"
+                )
+            kinds = None if saved is None else (saved.shape, saved.dtype.kind)
+            if saved is None or kinds != (leaf.shape, leaf.dtype.kind) or (exact and saved.dtype != leaf.dtype):
                 found = "is missing" if saved is None else f"has shape {saved.shape}, dtype {saved.dtype}"
                 raise CheckpointError(
                     f"the checkpoint {self.folder / str(step)} is of another model: {name} {found}, "

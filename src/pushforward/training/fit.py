@@ -157,17 +157,19 @@ def member(models: M, index: int) -> M:
 
 
 def restore_models(checkpoints: Checkpoints, step: int, models: M, *, best: bool = False) -> M:
-    """The ensemble saved at `step`, in the structure of `models`; the best of it up to there if `best`.
+    """The ensemble saved at `step`, in the structure of `models`, the best of it up to there if `best`.
+
+    It comes in the precision that it was trained in, whatever that of this process.
 
     Raises:
         CheckpointError: it cannot be read, or is of another model.
     """
     parameters, fixed, static = _split(models)
     if best:
-        saved = checkpoints.restore(step, BestArrays(ModelArrays(parameters, None), fixed))
+        saved = checkpoints.restore(step, BestArrays(ModelArrays(parameters, None), fixed), exact=False)
         parameters, fixed = saved.best.parameters, saved.fixed
     else:
-        parameters, fixed = checkpoints.restore(step, ModelArrays(parameters, fixed))
+        parameters, fixed = checkpoints.restore(step, ModelArrays(parameters, fixed), exact=False)
     restored: M = eqx.combine(parameters, fixed, static)
     return restored
 
