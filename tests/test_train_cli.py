@@ -156,7 +156,7 @@ def test_a_run_is_resumed_by_its_own_command(trained, capsys):
 
 
 def test_logarithms_units_and_names_of_a_file(folder, capsys):
-    """Lognormal numbers in units of 1e18, whose logarithms the base alone can describe: -2.84 nats in their own units."""
+    """Lognormal numbers in units of 1e18, whose logarithms the base can describe: -2.84 nats in their own units."""
     rows = np.exp(np.random.default_rng(0).normal(size=(2000, 2)))
     truth = -(1 + np.log(2 * np.pi)) - np.log(1e18) * 2
     np.savetxt(folder / "mine.csv", 1e18 * rows, delimiter=",", header="a,b", comments="")
