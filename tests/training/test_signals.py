@@ -27,10 +27,13 @@ training.fit(models, loss, key=jax.random.key(0), steps=10, optimizer=training.a
 """
 
 
+@pytest.mark.parametrize("ignored", [False, True], ids=["in the foreground", "in the background"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_says_what_it_waits_for_and_the_second_ends_the_process(number):
+def test_the_first_says_what_it_waits_for_and_the_second_ends_the_process(number, ignored):
+    """A shell starts a process in the background with SIGINT ignored."""
+    start = f"import signal; signal.signal({int(number)}, signal.SIG_IGN)\n" if ignored else ""
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", start + PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stdout.readline() == "inside\n"

@@ -31,7 +31,9 @@ def signals_deferred() -> Iterator[Callable[[], bool]]:
 
     def handle(number: int, _: object) -> None:
         received.set()
-        signal.signal(number, previous[signal.Signals(number)])
+        # A process in the background ignores SIGINT: restored at once, that would keep the second from the listener.
+        if previous[signal.Signals(number)] != signal.SIG_IGN:
+            signal.signal(number, previous[signal.Signals(number)])
 
     def listen() -> None:
         first = True
