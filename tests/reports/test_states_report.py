@@ -23,7 +23,7 @@ from pushforward.reports.states_study import described
 from pushforward.reports.study import write_study
 from pushforward.reports.study_parts import markdown_table
 from pushforward.reports.style import DARK
-from pushforward.reports.text import DASH, with_interval
+from pushforward.reports.text import DASH, bound, with_interval
 
 pytestmark = pytest.mark.xdist_group("states-report")  # its study is made once
 
@@ -271,3 +271,17 @@ def test_number_with_interval(value, interval, expected):
 def test_a_bar_in_a_cell_does_not_end_it():
     lines = markdown_table(Table(["flow", "KL(q|p)"], [["a|b", "1"]], text_columns=1))
     assert lines == ["| flow | KL(q\\|p) |", "|---|---:|", "| a\\|b | 1 |"]
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (0.000304, 0.0, 0.000304, "< 0.000304"),
+        (0.0001, -0.0001, 0.0003, "< 0.0003"),
+        (0.1184, 0.1178, 0.1190, "0.11840 [0.11780, 0.11900]"),
+        (np.inf, np.inf, np.inf, None),
+        (None, np.nan, np.nan, None),
+    ],
+)
+def test_a_bound_whose_interval_reaches_0_is_not_a_number_above_it(value, low, high, text):
+    assert bound(value, low, high) == text

@@ -20,7 +20,7 @@ from pushforward.reports import figures
 from pushforward.reports.html import Drawings, Table
 from pushforward.reports.study_parts import Described
 from pushforward.reports.style import Drawing, Style
-from pushforward.reports.text import DASH, number, with_interval
+from pushforward.reports.text import DASH, bound, number, with_interval
 
 Row = dict[str, Any]
 
@@ -184,8 +184,8 @@ def _words(study: TrainingStabilityStudy) -> str:
         "the validation loss; `largest gradient`, its norm before clipping; `clipped`, the share of the steps; "
         "`top eigenvalue` of the Hessian on 500 test rows; `weight change`, mean change of the scale parameters in a "
         "step over that of the rest. A seed has diverged if its loss or gradient was not finite. The Normal with the "
-        f"mean and covariance of the data has a KL(p‖q) of {number(truth['gaussian_kl'])}; every map of constant "
-        f"determinant loses {number(truth['bound'])} at least."
+        f"mean and covariance of the data has a KL(p‖q) of {number(truth['gaussian_kl'])}; the bound of "
+        f"what a map of constant determinant loses is {bound(truth['bound'], truth['bound_low'], truth['bound_high'])}."
     )
 
 

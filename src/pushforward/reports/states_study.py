@@ -12,7 +12,7 @@ from pushforward.experiments.studies.density_of_states import Result, StatesStud
 from pushforward.reports import states_figures
 from pushforward.reports.html import Drawings, Table
 from pushforward.reports.study_parts import Described
-from pushforward.reports.text import DASH, number, with_interval
+from pushforward.reports.text import DASH, bound, number, with_interval
 
 MEASURES = ("kl", "kl_on_manifold", "w1", "w1_centred", "mean_gap", "nll")
 VARIED = ("base", "diagonal")
@@ -85,7 +85,7 @@ def _divergence(divisor: Callable[[Row], float] = lambda row: 1.0) -> Callable[[
 
 
 def _bound(row: Row) -> str | None:
-    return number(row["bound"], (row["bound_high"] - row["bound_low"]) / 4) if "bound" in row else None
+    return bound(row["bound"], row["bound_low"], row["bound_high"]) if "bound" in row else None
 
 
 def _dim(row: Row) -> float:

@@ -38,6 +38,16 @@ def with_interval(value: float | None, interval: Sequence[float] | None) -> str 
     return f"{value:.{decimals}f} [{low:.{decimals}f}, {high:.{decimals}f}]".replace("-", MINUS)
 
 
+def bound(value: float | None, low: float, high: float) -> str | None:
+    """A lower bound with its interval as text; only the upper end where the interval reaches 0.
+
+    Example:
+        >>> bound(0.0003, 0.0, 0.0003)
+        '< 0.0003'
+    """
+    return f"< {number(high)}" if value is not None and low <= 0 else with_interval(value, (low, high))
+
+
 def _decimals(error: float) -> int:
     """Decimals that show two digits of an error."""
     return min(6, max(0, 1 - math.floor(math.log10(error))))
