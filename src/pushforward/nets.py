@@ -1,9 +1,10 @@
 """Small neural networks that emit the parameters of a bijection."""
 
+import copyreg
 from collections.abc import Callable
 from functools import reduce
 from itertools import pairwise
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import equinox as eqx
 import jax
@@ -16,6 +17,16 @@ from pushforward.devices import refuse_wrong_sums
 refuse_wrong_sums()
 
 Activation = Callable[[Array], Array]
+
+
+def _by_name(function: Any) -> str:
+    name: str = function.__qualname__
+    return name
+
+
+# JAX's compiled functions, activations among them, cannot be pickled otherwise, nor the networks that hold them.
+for kind in (type(jax.jit(_by_name)), jax.custom_jvp):
+    copyreg.pickle(kind, _by_name)
 
 
 class MLP(eqx.Module):

@@ -25,10 +25,10 @@ class Translation(Bijection):
     def volume(self) -> Volume:
         return Volume.PRESERVING
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return x + self.loc, jnp.zeros((), x.dtype)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return y - self.loc, jnp.zeros((), y.dtype)
 
 
@@ -56,10 +56,10 @@ class DiagonalAffine(Bijection):
     def volume(self) -> Volume:
         return Volume.CONSTANT
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.loc + jnp.exp(self.log_scale) * x, jnp.sum(self.log_scale)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return (y - self.loc) * jnp.exp(-self.log_scale), -jnp.sum(self.log_scale)
 
 
@@ -87,10 +87,10 @@ class Scaling(Bijection):
     def volume(self) -> Volume:
         return Volume.CONSTANT
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return jnp.exp(self.log_scale) * x, self.dim * self.log_scale
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return jnp.exp(-self.log_scale) * y, -self.dim * self.log_scale
 
 
@@ -116,10 +116,10 @@ class VolumePreservingAffine(Bijection):
     def _centred(self) -> Float[Array, " D"]:
         return self.log_scale - jnp.mean(self.log_scale)
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.loc + jnp.exp(self._centred()) * x, jnp.zeros((), x.dtype)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return (y - self.loc) * jnp.exp(-self._centred()), jnp.zeros((), y.dtype)
 
 
@@ -145,13 +145,13 @@ class ActNorm(Bijection):
     def volume(self) -> Volume:
         return self.affine.volume
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.affine.forward_and_log_det(x)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.affine.inverse_and_log_det(y)
 
-    def calibrate(self, y: Float[Array, "n D"]) -> tuple["ActNorm", Float[Array, "n D"]]:
+    def _calibrate(self, y: Float[Array, "n D"]) -> tuple["ActNorm", Float[Array, "n D"]]:
         spread = jnp.std(y, axis=0)
         log_scale = jnp.where(spread > 0, jnp.log(jnp.where(spread > 0, spread, 1)), self.affine.log_scale)
         calibrated = ActNorm(DiagonalAffine(jnp.mean(y, axis=0), log_scale))

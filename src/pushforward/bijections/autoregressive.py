@@ -54,10 +54,10 @@ class MaskedAutoregressive(Bijection):
     def _at(self, x: Float[Array, " D"]) -> Bijection:
         return self.transformer(self.network(x).reshape(self.dim, self.transformer.size))
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self._at(x).forward_and_log_det(x)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         def passes(_: Callable[[Array], Array], start: Array) -> Array:
             def unfinished(carry: tuple[Array, Array, Array]) -> Array:
                 x, before, count = carry

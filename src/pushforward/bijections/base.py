@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from pushforward.border import Numbers, identity_hash, in_one_dtype
 from pushforward.devices import refuse_wrong_sums
 
 refuse_wrong_sums()
@@ -32,8 +33,9 @@ class Volume(IntEnum):
 class Bijection(eqx.Module):
     """An invertible differentiable map of **one** sample, with its log-determinant in nats.
 
-    Batches are `jax.vmap`'s work. A subclass gives `shape`, `volume`, `forward_and_log_det` and `inverse_and_log_det`,
-    and `out_shape` where the map changes the shape.
+    Batches are `jax.vmap`'s work. Numbers of any real type, lists and data frames are taken, and computed with in the
+    dtype of the parameters. A subclass gives `shape`, `volume`, `_forward_and_log_det` and `_inverse_and_log_det`,
+    which see arrays of the event shape and of that dtype, and `out_shape` where the map changes the shape.
     """
 
     @property
@@ -52,18 +54,38 @@ class Bijection(eqx.Module):
         """What the log-determinant does over the domain."""
 
     @abstractmethod
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        """`f(x)` and `log |det df/dx|` at `x`."""
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]: ...
 
     @abstractmethod
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        """`f^-1(y)` and `log |det df^-1/dy|` at `y`."""
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]: ...
 
-    def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def forward_and_log_det(self, x: Numbers) -> tuple[Float[Array, "..."], Scalar]:
+        """`f(x)` and `log |det df/dx|` at `x`.
+
+        Raises:
+            ValueError: `x` is not one sample of the event shape, or not made of real numbers.
+        """
+        bijection, x = in_one_dtype(self, x)
+        self._expect(self.shape, x)
+        result: tuple[Array, Scalar] = bijection._forward_and_log_det(x)
+        return result
+
+    def inverse_and_log_det(self, y: Numbers) -> tuple[Float[Array, "..."], Scalar]:
+        """`f^-1(y)` and `log |det df^-1/dy|` at `y`.
+
+        Raises:
+            ValueError: `y` is not one sample of the outgoing shape, or not made of real numbers.
+        """
+        bijection, y = in_one_dtype(self, y)
+        self._expect(self.out_shape, y)
+        result: tuple[Array, Scalar] = bijection._inverse_and_log_det(y)
+        return result
+
+    def forward(self, x: Numbers) -> Float[Array, "..."]:
         """`f(x)`."""
         return self.forward_and_log_det(x)[0]
 
-    def inverse(self, y: Float[Array, "..."]) -> Float[Array, "..."]:
+    def inverse(self, y: Numbers) -> Float[Array, "..."]:
         """`f^-1(y)`."""
         return self.inverse_and_log_det(y)[0]
 
@@ -71,26 +93,51 @@ class Bijection(eqx.Module):
         """The same map with its constrained parameters computed, so that a batch or a scan computes them once."""
         return self
 
-    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Bijection", Float[Array, "n ..."]]:
+    def calibrate(self, y: Numbers) -> tuple["Bijection", Float[Array, "n ..."]]:
         """The same kind of map, started from a batch of outputs `y`, and the inputs that they come from.
 
         Only `ActNorm`, and what is made with it, depends on the data; other maps stay as they are.
+
+        Raises:
+            ValueError: `y` is not a batch of the outgoing shape.
         """
+        bijection, y = in_one_dtype(self, y)
+        if y.ndim == 0 or y.shape[1:] != self.out_shape:
+            raise ValueError(f"expected a batch of shape (n, *{self.out_shape}), got {y.shape}")
+        result: tuple[Bijection, Array] = bijection._calibrate(y)
+        return result
+
+    def _calibrate(self, y: Float[Array, "n ..."]) -> tuple["Bijection", Float[Array, "n ..."]]:
         return self, jax.vmap(self.resolve().inverse)(y)
 
-    def push_score(
-        self, x: Float[Array, "..."], score: Float[Array, "..."]
-    ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
+    def push_score(self, x: Numbers, score: Numbers) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
         """`f(x)`, the log-determinant, and the score of the pushed-forward density at `f(x)`.
 
         `score` is the gradient of a log density at `x`; the result is `J^-T (score - grad log_det)`, found without
         inverting `f` where a subclass can (Vaitl et al., 2024, "Fast and unified path gradient estimators for
         normalizing flows").
         """
+        bijection, x, score = in_one_dtype(self, x, score)
+        self._expect(self.shape, x)
+        self._expect(self.shape, score)
+        result: tuple[Array, Scalar, Array] = bijection._push_score(x, score)
+        return result
+
+    def _push_score(
+        self, x: Float[Array, "..."], score: Float[Array, "..."]
+    ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
         y, log_det = self.forward_and_log_det(x)
         _, pull_back = jax.vjp(self.inverse_and_log_det, y)
         (score,) = pull_back((score, jnp.ones_like(log_det)))
         return y, log_det, score
+
+    def _expect(self, shape: tuple[int, ...], x: Array) -> None:
+        if x.shape != shape:
+            raise ValueError(
+                f"{type(self).__name__} takes one sample of shape {shape}, got {x.shape}; for a batch use jax.vmap"
+            )
+
+    __hash__ = identity_hash
 
 
 class Unconstrained(Bijection):
@@ -100,13 +147,13 @@ class Unconstrained(Bijection):
     def resolve(self) -> Bijection:
         """The same map with its constrained parameters computed."""
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.resolve().forward_and_log_det(x)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.resolve().inverse_and_log_det(y)
 
-    def push_score(
+    def _push_score(
         self, x: Float[Array, "..."], score: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
         return self.resolve().push_score(x, score)

@@ -48,28 +48,28 @@ class Chain(Bijection):
     def resolve(self) -> "Chain":
         return Chain(tuple(bijection.resolve() for bijection in self.bijections))
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         log_dets = []
         for bijection in self.bijections:
             x, log_det = bijection.forward_and_log_det(x)
             log_dets.append(log_det)
         return x, reduce(jnp.add, log_dets)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         log_dets = []
         for bijection in reversed(self.bijections):
             y, log_det = bijection.inverse_and_log_det(y)
             log_dets.append(log_det)
         return y, reduce(jnp.add, log_dets)
 
-    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Chain", Float[Array, "n ..."]]:
+    def _calibrate(self, y: Float[Array, "n ..."]) -> tuple["Chain", Float[Array, "n ..."]]:
         calibrated = []
         for bijection in reversed(self.bijections):
             bijection, y = bijection.calibrate(y)
             calibrated.append(bijection)
         return Chain(tuple(reversed(calibrated))), y
 
-    def push_score(
+    def _push_score(
         self, x: Float[Array, "..."], score: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
         log_dets = []
@@ -132,7 +132,7 @@ class Stack(Bijection):
         carry, _ = lax.scan(body, carry, arrays, length=self.length, reverse=reverse)
         return carry
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         def step(layer: Bijection, carry: tuple[Array, ...]) -> tuple[Array, ...]:
             x, total = carry
             x, log_det = layer.forward_and_log_det(x)
@@ -141,7 +141,7 @@ class Stack(Bijection):
         x, log_det = self._scan(step, (x, jnp.zeros((), x.dtype)))
         return x, log_det
 
-    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Stack", Float[Array, "n ..."]]:
+    def _calibrate(self, y: Float[Array, "n ..."]) -> tuple["Stack", Float[Array, "n ..."]]:
         arrays, static = eqx.partition(self.layers, eqx.is_array)
 
         def body(y: Array, layer: Bijection) -> tuple[Array, Bijection]:
@@ -151,7 +151,7 @@ class Stack(Bijection):
         y, arrays = lax.scan(body, y, arrays, length=self.length, reverse=True)
         return Stack(eqx.combine(arrays, static), self.length), y
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         def step(layer: Bijection, carry: tuple[Array, ...]) -> tuple[Array, ...]:
             y, total = carry
             y, log_det = layer.inverse_and_log_det(y)
@@ -160,7 +160,7 @@ class Stack(Bijection):
         y, log_det = self._scan(step, (y, jnp.zeros((), y.dtype)), reverse=True)
         return y, log_det
 
-    def push_score(
+    def _push_score(
         self, x: Float[Array, "..."], score: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
         def step(layer: Bijection, carry: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -192,10 +192,10 @@ class Inverse(Bijection):
     def resolve(self) -> "Inverse":
         return Inverse(self.bijection.resolve())
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.bijection.inverse_and_log_det(x)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.bijection.forward_and_log_det(y)
 
 
@@ -230,17 +230,17 @@ class Concatenate(Bijection):
     def resolve(self) -> "Concatenate":
         return Concatenate(tuple(bijection.resolve() for bijection in self.bijections))
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         parts = _split(x, [bijection.shape[-1] for bijection in self.bijections])
         results = [bijection.forward_and_log_det(part) for bijection, part in zip(self.bijections, parts)]
         return jnp.concatenate([y for y, _ in results], axis=-1), reduce(jnp.add, [log_det for _, log_det in results])
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         parts = _split(y, [bijection.out_shape[-1] for bijection in self.bijections])
         results = [bijection.inverse_and_log_det(part) for bijection, part in zip(self.bijections, parts)]
         return jnp.concatenate([x for x, _ in results], axis=-1), reduce(jnp.add, [log_det for _, log_det in results])
 
-    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Concatenate", Float[Array, "n ..."]]:
+    def _calibrate(self, y: Float[Array, "n ..."]) -> tuple["Concatenate", Float[Array, "n ..."]]:
         parts = _split(y, [bijection.out_shape[-1] for bijection in self.bijections])
         results = [bijection.calibrate(part) for bijection, part in zip(self.bijections, parts)]
         return Concatenate(tuple(b for b, _ in results)), jnp.concatenate([x for _, x in results], axis=-1)
@@ -268,15 +268,15 @@ class Pointwise(Bijection):
     def resolve(self) -> "Pointwise":
         return Pointwise(self.bijection.resolve(), self.places)
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         y, log_dets = jax.vmap(self.bijection.forward_and_log_det)(x.reshape(-1, x.shape[-1]))
         return y.reshape(x.shape), jnp.sum(log_dets)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         x, log_dets = jax.vmap(self.bijection.inverse_and_log_det)(y.reshape(-1, y.shape[-1]))
         return x.reshape(y.shape), jnp.sum(log_dets)
 
-    def calibrate(self, y: Float[Array, "n ..."]) -> tuple["Pointwise", Float[Array, "n ..."]]:
+    def _calibrate(self, y: Float[Array, "n ..."]) -> tuple["Pointwise", Float[Array, "n ..."]]:
         bijection, x = self.bijection.calibrate(y.reshape(-1, y.shape[-1]))
         return Pointwise(bijection, self.places), x.reshape(y.shape)
 
@@ -306,10 +306,10 @@ class Frozen(Bijection):
     def resolve(self) -> "Frozen":
         return Frozen(self.bijection.resolve())
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self._held().forward_and_log_det(x)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self._held().inverse_and_log_det(y)
 
 

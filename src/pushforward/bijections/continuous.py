@@ -47,10 +47,10 @@ class Continuous(Bijection):
     def volume(self) -> Volume:
         return Volume.VARYING
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self._solve(x, 0.0, 1.0)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self._solve(y, 1.0, 0.0)
 
     def _solve(self, start: Float[Array, " D"], t0: float, t1: float) -> tuple[Float[Array, " D"], Scalar]:

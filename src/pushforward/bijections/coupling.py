@@ -52,12 +52,12 @@ class Coupling(Bijection):
         parameters = self.network(stays).reshape(moves.size, self.transformer.size)
         return stays, moves, self.transformer(parameters)
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         stays, moves, bijection = self._split(x)
         moved, log_det = bijection.forward_and_log_det(moves.ravel())
         return jnp.concatenate([stays, moved.reshape(moves.shape)], axis=-1), log_det
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         stays, moves, bijection = self._split(y)
         moved, log_det = bijection.inverse_and_log_det(moves.ravel())
         return jnp.concatenate([stays, moved.reshape(moves.shape)], axis=-1), log_det

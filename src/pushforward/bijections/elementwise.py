@@ -36,10 +36,10 @@ class Elementwise(Bijection):
 class Sigmoid(Elementwise):
     """`f(x) = 1 / (1 + exp(-x))`, onto (0, 1); its inverse is the logit."""
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return jax.nn.sigmoid(x), -jnp.sum(jax.nn.softplus(x) + jax.nn.softplus(-x))
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         def inverse(y: Array) -> tuple[Array, Array]:
             log_y, log_rest = jnp.log(y), jnp.log1p(-y)
             return log_y - log_rest, -log_y - log_rest
@@ -50,20 +50,20 @@ class Sigmoid(Elementwise):
 class Tanh(Elementwise):
     """`f(x) = tanh(x)`, onto (-1, 1)."""
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return jnp.tanh(x), 2 * jnp.sum(math.log(2) - x - jax.nn.softplus(-2 * x))
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return _within(y, -1, 1, lambda y: (jnp.arctanh(y), -jnp.log1p(y) - jnp.log1p(-y)))
 
 
 class Softplus(Elementwise):
     """`f(x) = log(1 + exp(x))`, onto (0, inf), close to `x` where that is large."""
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return jax.nn.softplus(x), -jnp.sum(jax.nn.softplus(-x))
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         def inverse(y: Array) -> tuple[Array, Array]:
             log_slope = jnp.log(-jnp.expm1(-y))
             return y + log_slope, -log_slope
@@ -74,10 +74,10 @@ class Softplus(Elementwise):
 class Exp(Elementwise):
     """`f(x) = exp(x)`, onto (0, inf)."""
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return jnp.exp(x), jnp.sum(x)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return _within(y, 0, math.inf, lambda y: (jnp.log(y), -jnp.log(y)))
 
 
@@ -98,12 +98,12 @@ class PartialExp(Bijection):
     def volume(self) -> Volume:
         return Volume.VARYING if any(self.which) else Volume.PRESERVING
 
-    def forward_and_log_det(self, x: Float[Array, " D"]) -> tuple[Float[Array, " D"], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, " D"]) -> tuple[Float[Array, " D"], Scalar]:
         which = np.array(self.which)
         logs = jnp.where(which, x, 0)
         return jnp.where(which, jnp.exp(logs), x), jnp.sum(logs)
 
-    def inverse_and_log_det(self, y: Float[Array, " D"]) -> tuple[Float[Array, " D"], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, " D"]) -> tuple[Float[Array, " D"], Scalar]:
         which = np.array(self.which)
         logs, log_det = Exp(self.shape).inverse_and_log_det(jnp.where(which, y, 1))
         return jnp.where(which, logs, y), log_det
@@ -125,10 +125,10 @@ class LeakyReLU(Elementwise):
         if not self.slope > 0:
             raise ValueError(f"slope must be positive, got {self.slope}")
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return jnp.where(x > 0, x, self.slope * x), self._log_det(x)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return jnp.where(y > 0, y, y / self.slope), -self._log_det(y)
 
     def _log_det(self, x: Float[Array, "..."]) -> Scalar:

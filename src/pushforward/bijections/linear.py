@@ -37,10 +37,10 @@ class Permutation(Bijection):
     def volume(self) -> Volume:
         return Volume.PRESERVING
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return x[self.indices], jnp.zeros((), x.dtype)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return y[jnp.argsort(self.indices)], jnp.zeros((), y.dtype)
 
 
@@ -57,10 +57,10 @@ class Orthogonal(Bijection):
     def volume(self) -> Volume:
         return Volume.PRESERVING
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.matrix @ x, jnp.zeros((), x.dtype)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.matrix.T @ y, jnp.zeros((), y.dtype)
 
 
@@ -198,10 +198,10 @@ class TriangularAffine(Bijection):
     def _factor(self) -> Array:
         return jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.loc + self._factor() @ x, jnp.sum(self.log_diagonal)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return solve_triangular(self._factor(), y - self.loc, lower=True), -jnp.sum(self.log_diagonal)
 
 
@@ -220,8 +220,8 @@ class InvertedLinear(Bijection):
     def volume(self) -> Volume:
         return Volume.CONSTANT
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.matrix @ x, self.log_det
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.inverse_matrix @ y, -self.log_det

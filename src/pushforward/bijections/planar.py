@@ -88,16 +88,16 @@ class ConstrainedPlanar(Bijection):
     def _determinant(self, a: Scalar) -> Scalar:
         return a**2 + (1 - a**2) * self.slope
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         a = jnp.tanh(jnp.sum(self.w * x) + self.b)
         return x + self.u_hat * a, jnp.log(self._determinant(a))
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         t = solve_planar(jnp.sum(self.w * y) + self.b, self.slope)
         a = jnp.tanh(t)
         return y - self.u_hat * a, -jnp.log(self._determinant(a))
 
-    def push_score(
+    def _push_score(
         self, x: Float[Array, "..."], score: Float[Array, "..."]
     ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
         a = jnp.tanh(jnp.sum(self.w * x) + self.b)

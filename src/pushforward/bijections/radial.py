@@ -74,12 +74,12 @@ class ConstrainedRadial(Bijection):
         along = outside * (1 + inside) + inside * (self.total / reach)
         return scale, (self.z0.shape[-1] - 1) * jnp.log(scale) + jnp.log(along)
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         offset = x - self.z0
         scale, log_det = self._scale_and_log_det(safe_norm(offset))
         return self.z0 + scale * offset, log_det
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         offset = y - self.z0
         # r (r + total) = rho (r + alpha), of which the positive root is taken in the form that does not cancel.
         rho = safe_norm(offset)

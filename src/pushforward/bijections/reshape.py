@@ -35,10 +35,10 @@ class Reshape(Bijection):
     def volume(self) -> Volume:
         return Volume.PRESERVING
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return x.reshape(self.to_shape), jnp.zeros((), x.dtype)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return y.reshape(self.from_shape), jnp.zeros((), y.dtype)
 
 
@@ -70,12 +70,12 @@ class Squeeze(Bijection):
     def volume(self) -> Volume:
         return Volume.PRESERVING
 
-    def forward_and_log_det(self, x: Float[Array, "H W C"]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "H W C"]) -> tuple[Float[Array, "..."], Scalar]:
         height, width, _ = self.out_shape
         blocks = x.reshape(height, 2, width, 2, -1).transpose(0, 2, 1, 3, 4)
         return blocks.reshape(self.out_shape), jnp.zeros((), x.dtype)
 
-    def inverse_and_log_det(self, y: Float[Array, "h w c"]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "h w c"]) -> tuple[Float[Array, "..."], Scalar]:
         height, width, _ = self.out_shape
         blocks = y.reshape(height, width, 2, 2, -1).transpose(0, 2, 1, 3, 4)
         return blocks.reshape(self.image_shape), jnp.zeros((), y.dtype)

@@ -56,14 +56,14 @@ class Residual(Bijection):
         network = self.network.normalised() if isinstance(self.network, LipschitzMLP) else self.network
         return Residual(network, self.probe)
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         network = self.resolve().network
         if self.probe is not None:
             return x + network(x), estimate_log_det(network, x, self.probe.key(lax.stop_gradient(x)))
         jacobian = jnp.eye(self.shape[0], dtype=x.dtype) + jax.jacfwd(network)(x)
         return x + network(x), jnp.linalg.slogdet(jacobian)[1]
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         resolved = self.resolve()
         network = resolved.network
 

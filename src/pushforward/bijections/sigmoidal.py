@@ -46,11 +46,11 @@ class DeepSigmoidal(Bijection):
         slope = jax.nn.logsumexp(log_weights + jnp.log(slopes) + log_below + log_above, axis=-1)
         return below - above, slope - below - above
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         y, log_slope = self._value_and_log_slope(x)
         return y, jnp.sum(log_slope)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         root = lax.stop_gradient(self._bisect(y))
         value, log_slope = self._value_and_log_slope(root)
         # The derivatives of the inverse; on a plateau, where they leave the floats, the largest ones.

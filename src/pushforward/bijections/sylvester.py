@@ -87,11 +87,11 @@ class ConstrainedSylvester(Bijection):
     def _log_det(self, a: Float[Array, " M"]) -> Scalar:
         return jnp.sum(jnp.log(a**2 + (1 - a**2) * self.slope))
 
-    def forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         a = jnp.tanh(self._project(x))
         return x + self._shift(a), self._log_det(a)
 
-    def inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         # v = S Q^T z + b solves v + S R tanh(v) = S Q^T f(z) + b, an upper triangular system: from the last row up.
         product = jnp.triu(self.s @ self.r, 1)
 

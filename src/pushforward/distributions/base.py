@@ -6,8 +6,10 @@ from typing import TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from pushforward.border import Numbers, Shape, batch_of, identity_hash, in_one_dtype
 from pushforward.devices import refuse_wrong_sums
 
 refuse_wrong_sums()
@@ -19,6 +21,8 @@ class Distribution(eqx.Module):
     """A distribution with a density that can be evaluated and sampled.
 
     Every method takes and gives batches: samples have shape `(*batch, *event shape)`, log-densities `batch`, in nats.
+    A subclass gives `shape`, `_sample` and `_log_prob`, whose `x` is an array of the dtype of the parameters, and
+    `_sample_and_log_prob` where both together cost less.
     """
 
     @property
@@ -27,23 +31,50 @@ class Distribution(eqx.Module):
         """Event shape: the shape of one sample."""
 
     @abstractmethod
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
-        """Independent samples, `(*shape, *event shape)`."""
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]: ...
 
     @abstractmethod
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """Log-density of `x`, `(*batch, *event shape)` -> `batch`.
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]: ...
+
+    def _sample_and_log_prob(
+        self, key: PRNGKeyArray, shape: tuple[int, ...]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        x = self._sample(key, shape)
+        return x, self._log_prob(x)
+
+    def sample(self, key: PRNGKeyArray, shape: Shape = ()) -> Float[Array, "..."]:
+        """Independent samples, `(*shape, *event shape)`; a number for `shape` is one axis."""
+        (distribution,) = in_one_dtype(self)
+        samples: Array = distribution._sample(key, batch_of(shape))
+        return samples
+
+    def log_prob(self, x: Numbers) -> Float[Array, "..."]:
+        """Log-density of `x`, `(*batch, *event shape)` -> `batch`; -inf where `x` is infinite, NaN where it is NaN.
+
+        Numbers of any real type, lists and data frames are taken, and computed with in the dtype of the parameters.
+        A finite `x` so large that its square overflows may have the log-density -inf too.
 
         Raises:
-            ValueError: the trailing axes of `x` are not the event shape.
+            ValueError: the trailing axes of `x` are not the event shape, or it is not made of real numbers.
         """
+        distribution, x = in_one_dtype(self, x)
+        batch = self.batch_shape(x)
+        event = tuple(range(len(batch), x.ndim))
+        infinite = jnp.any(jnp.isinf(x), event, keepdims=True)
+        undefined = jnp.any(jnp.isnan(x), event)
+        value = distribution._log_prob(jnp.where(infinite, 0, x))
+        # Beyond this squares overflow, and inf - inf is what is left of a density of 0.
+        far = jnp.any(jnp.abs(x) > 0.1 * jnp.finfo(x.dtype).max ** 0.5, event)
+        value = jnp.where(far & (infinite.reshape(batch) | jnp.isnan(value)), -jnp.inf, value)
+        return jnp.where(undefined, jnp.nan, value)
 
     def sample_and_log_prob(
-        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+        self, key: PRNGKeyArray, shape: Shape = ()
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """Samples and their log-densities, without inverting anything."""
-        x = self.sample(key, shape)
-        return x, self.log_prob(x)
+        (distribution,) = in_one_dtype(self)
+        result: tuple[Array, Array] = distribution._sample_and_log_prob(key, batch_of(shape))
+        return result
 
     def batch_shape(self, x: Float[Array, "..."]) -> tuple[int, ...]:
         """The leading axes of `x`, once its trailing axes are known to be the event shape."""
@@ -51,6 +82,8 @@ class Distribution(eqx.Module):
         if split < 0 or x.shape[split:] != self.shape:
             raise ValueError(f"expected samples of event shape {self.shape}, got an array of shape {x.shape}")
         return x.shape[:split]
+
+    __hash__ = identity_hash
 
 
 def over_batch(function: Callable[..., T], batch: tuple[int, ...], *arrays: Array) -> T:

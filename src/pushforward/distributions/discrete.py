@@ -24,11 +24,11 @@ class Bernoulli(Distribution):
     def shape(self) -> tuple[int, ...]:
         return self.logits.shape
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         probabilities = jnp.broadcast_to(jax.nn.sigmoid(self.logits), (*shape, *self.shape))
         return jax.random.bernoulli(key, probabilities).astype(self.logits.dtype)
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         # Masses are summed with their logits first: the softplus does not depend on x.
         return over_batch(lambda x: jnp.sum(x * self.logits - jax.nn.softplus(self.logits)), self.batch_shape(x), x)
 
@@ -46,11 +46,11 @@ class Categorical(Distribution):
     def shape(self) -> tuple[int, ...]:
         return self.logits.shape[:-1]
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         drawn = jax.random.categorical(key, self.logits, shape=(*shape, *self.shape))
         return drawn.astype(self.logits.dtype)
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         log_masses = jax.nn.log_softmax(self.logits)
 
         def log_prob(x: Array) -> Array:
@@ -79,7 +79,7 @@ class DiscretizedLogistic(Distribution):
     def shape(self) -> tuple[int, ...]:
         return self.loc.shape
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         noise = jax.random.logistic(key, (*shape, *self.shape), self.loc.dtype)
 
         def level(noise: Array) -> Array:
@@ -88,7 +88,7 @@ class DiscretizedLogistic(Distribution):
 
         return over_batch(level, shape, noise)
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         inverse_scale = jnp.exp(-self.log_scale)
         width = inverse_scale / self.levels
         # log(sigmoid(b) - sigmoid(a)) = log sigmoid(b) + log sigmoid(-a) + log(1 - exp(a - b)) has no cancellation.

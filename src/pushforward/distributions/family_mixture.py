@@ -49,7 +49,7 @@ class FamilyMixture(Distribution):
     def shape(self) -> tuple[int, ...]:
         return self.logits.shape[-1:]
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         key_which, *keys = jax.random.split(key, 1 + len(self.components))
         which = jax.random.categorical(key_which, self.logits, axis=-2, shape=(*shape, *self.shape))
         samples = [component.sample(key, shape) for component, key in zip(self.components, keys)]
@@ -59,7 +59,7 @@ class FamilyMixture(Distribution):
 
         return over_batch(select, shape, which, *samples)
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         log_weights = jax.nn.log_softmax(self.logits, axis=-2)
 
         def log_prob(x: Array) -> Array:

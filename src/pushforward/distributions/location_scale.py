@@ -59,14 +59,14 @@ class LocationScale(Distribution):
         family = self._held()
         return family._noise_log_density((x - family.loc) * jnp.exp(-family.log_scale)) - family.log_scale
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
-        return self.sample_and_log_prob(key, shape)[0]
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
+        return self._sample_and_log_prob(key, shape)[0]
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return over_batch(lambda x: jnp.sum(self.marginal_log_probs(x)), self.batch_shape(x), x)
 
-    def sample_and_log_prob(
-        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    def _sample_and_log_prob(
+        self, key: PRNGKeyArray, shape: tuple[int, ...]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         family = self._held()
 

@@ -37,7 +37,7 @@ class Mixture(Distribution):
     def shape(self) -> tuple[int, ...]:
         return self.components.shape
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         key_which, key_components = jax.random.split(key)
         which = jax.random.categorical(key_which, self.logits, shape=shape)
 
@@ -49,7 +49,7 @@ class Mixture(Distribution):
 
         return over_batch(select, shape, which, sample(self.components, keys))
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         log_weights = jax.nn.log_softmax(self.logits)
 
         def log_prob(x: Array) -> Array:

@@ -44,29 +44,29 @@ class MultivariateNormal(Distribution):
     def shape(self) -> tuple[int, ...]:
         return self.loc.shape[-1:]
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
-        return self.sample_and_log_prob(key, shape)[0]
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
+        return self._sample_and_log_prob(key, shape)[0]
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         factor = self._factor()
 
         def log_prob(x: Array) -> Array:
-            return self._log_prob(solve_triangular(factor, x - self.loc, lower=True))
+            return self._noise_log_density(solve_triangular(factor, x - self.loc, lower=True))
 
         return over_batch(log_prob, self.batch_shape(x), x)
 
-    def sample_and_log_prob(
-        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    def _sample_and_log_prob(
+        self, key: PRNGKeyArray, shape: tuple[int, ...]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         factor = self._factor()
 
         def push(noise: Array) -> tuple[Array, Array]:
-            return self.loc + factor @ noise, self._log_prob(noise)
+            return self.loc + factor @ noise, self._noise_log_density(noise)
 
         return over_batch(push, shape, jax.random.normal(key, (*shape, *self.shape), self.loc.dtype))
 
     def _factor(self) -> Array:
         return jnp.tril(self.raw_tril, -1) + jnp.diag(jnp.exp(jnp.diag(self.raw_tril)))
 
-    def _log_prob(self, noise: Array) -> Array:
+    def _noise_log_density(self, noise: Array) -> Array:
         return -0.5 * jnp.sum(noise**2) - jnp.trace(self.raw_tril) - 0.5 * noise.size * math.log(2 * math.pi)

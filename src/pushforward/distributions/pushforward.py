@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.bijections import Bijection
+from pushforward.border import Numbers, Shape, batch_of, in_one_dtype
 from pushforward.distributions.base import Distribution, over_batch
 
 
@@ -32,30 +33,32 @@ class Pushforward(Distribution):
     def shape(self) -> tuple[int, ...]:
         return self.bijection.out_shape
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         return over_batch(self.bijection.resolve().forward, shape, self.base.sample(key, shape))
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         batch = self.batch_shape(x)
         z, log_det = over_batch(self.bijection.resolve().inverse_and_log_det, batch, x)
         return self.base.log_prob(z) + log_det
 
-    def sample_and_log_prob(
-        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    def _sample_and_log_prob(
+        self, key: PRNGKeyArray, shape: tuple[int, ...]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         z, log_prob = self.base.sample_and_log_prob(key, shape)
         x, log_det = over_batch(self.bijection.resolve().forward_and_log_det, shape, z)
         return x, log_prob - log_det
 
-    def calibrated(self, x: Float[Array, "n ..."]) -> "Pushforward":
+    def calibrated(self, x: Numbers) -> "Pushforward":
         """The same flow with its activation normalisation, if it has any, started from a batch of data."""
         return Pushforward(self.base, self.bijection.calibrate(x)[0])
 
     def sample_and_score(
-        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+        self, key: PRNGKeyArray, shape: Shape = ()
     ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
         """Samples, their log-densities, and the gradient of the log-density at each, without inverting anything."""
-        z, log_prob = self.base.sample_and_log_prob(key, shape)
-        score = jax.grad(lambda z: jnp.sum(self.base.log_prob(z)))(z)
-        x, log_det, score = over_batch(self.bijection.resolve().push_score, shape, z, score)
+        (flow,) = in_one_dtype(self)
+        batch = batch_of(shape)
+        z, log_prob = flow.base.sample_and_log_prob(key, batch)
+        score = jax.grad(lambda z: jnp.sum(flow.base.log_prob(z)))(z)
+        x, log_det, score = over_batch(flow.bijection.resolve().push_score, batch, z, score)
         return x, log_prob - log_det, score

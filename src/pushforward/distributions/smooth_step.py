@@ -48,7 +48,7 @@ class SmoothStep(Distribution):
     def shape(self) -> tuple[int, ...]:
         return self.start.shape[-1:]
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         law = jax.lax.stop_gradient(self)
         dtype = law.start.dtype
         uniform = jax.random.uniform(key, (*shape, *self.shape), dtype)
@@ -67,7 +67,7 @@ class SmoothStep(Distribution):
 
         return over_batch(invert, shape, uniform)
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         law = jax.lax.stop_gradient(self)
         log_mass = jnp.sum(jnp.log(law._mass_below(law.end)))
 

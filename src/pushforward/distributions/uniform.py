@@ -32,7 +32,7 @@ class Uniform(Distribution):
     def _box(self) -> tuple[Array, Array]:
         return jax.lax.stop_gradient((self.low, self.high))
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         low, high = self._box()
         noise = jax.random.uniform(key, (*shape, *self.shape), low.dtype)
 
@@ -41,7 +41,7 @@ class Uniform(Distribution):
 
         return over_batch(stretch, shape, noise)
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         low, high = self._box()
 
         def log_prob(x: Array) -> Array:

@@ -35,24 +35,24 @@ class VonMises(Distribution):
     def shape(self) -> tuple[int, ...]:
         return self.loc.shape[-1:]
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
-        return self.sample_and_log_prob(key, shape)[0]
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
+        return self._sample_and_log_prob(key, shape)[0]
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        return over_batch(lambda x: self._log_prob(x - self.loc), self.batch_shape(x), x)
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        return over_batch(lambda x: self._log_density(x - self.loc), self.batch_shape(x), x)
 
-    def sample_and_log_prob(
-        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    def _sample_and_log_prob(
+        self, key: PRNGKeyArray, shape: tuple[int, ...]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         concentration = jnp.exp(jax.lax.stop_gradient(self.log_concentration))
         offsets = _sample_centred(key, jnp.broadcast_to(concentration, (*shape, *self.shape)))
 
         def push(offset: Array) -> tuple[Array, Array]:
-            return _wrapped(self.loc + offset), self._log_prob(offset)
+            return _wrapped(self.loc + offset), self._log_density(offset)
 
         return over_batch(push, shape, offsets)
 
-    def _log_prob(self, offset: Array) -> Array:
+    def _log_density(self, offset: Array) -> Array:
         concentration = jnp.exp(self.log_concentration)
         # cos - 1 as a square: it keeps its digits near the mode, where a large concentration puts the mass.
         return jnp.sum(-2 * concentration * jnp.sin(offset / 2) ** 2 - math.log(2 * math.pi) - _log_i0e(concentration))

@@ -71,10 +71,10 @@ class Inflated(Distribution):
         pad = jnp.zeros((*points.shape[:-1], self.dim - self.manifold.ambient_dim), points.dtype)
         return self._rotate(jnp.concatenate([points, pad], axis=-1))
 
-    def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
+    def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         return self._rotate(self._sample_unrotated(key, shape))
 
-    def log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         """Log-density of `x`, `(*batch, D)` -> `batch`.
 
         Raises:
@@ -85,8 +85,8 @@ class Inflated(Distribution):
             x = jnp.matmul(x, self.rotation, precision=jax.lax.Precision.HIGHEST)
         return over_batch(self._log_prob_unrotated, batch, x)
 
-    def sample_and_log_prob(
-        self, key: PRNGKeyArray, shape: tuple[int, ...] = ()
+    def _sample_and_log_prob(
+        self, key: PRNGKeyArray, shape: tuple[int, ...]
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         x = self._sample_unrotated(key, shape)
         return self._rotate(x), over_batch(self._log_prob_unrotated, shape, x)
