@@ -1,12 +1,14 @@
 """What every public method makes of the numbers that it is given: arrays of the model's own type."""
 
+import dataclasses
 from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Shaped
+from jax import dtypes
+from jaxtyping import AbstractArray, Array, Shaped, jaxtyped
 
 Model = TypeVar("Model")
 
@@ -26,8 +28,12 @@ def in_one_dtype(model: Model, *numbers: Numbers) -> tuple[Any, ...]:
         ValueError: what was given is not made of real numbers.
     """
     arrays = [_array(x) for x in numbers]
-    parameters = [leaf.dtype for leaf in jax.tree.leaves(model) if eqx.is_inexact_array(leaf)]
-    floating = parameters or [x.dtype for x in arrays if jnp.issubdtype(x.dtype, jnp.floating)]
+    parameters = [
+        dtypes.canonicalize_dtype(leaf.dtype) for leaf in jax.tree.leaves(model) if eqx.is_inexact_array(leaf)
+    ]
+    floating = parameters or [
+        dtypes.canonicalize_dtype(x.dtype) for x in arrays if jnp.issubdtype(x.dtype, jnp.floating)
+    ]
     dtype = jnp.result_type(*floating) if floating else jnp.result_type(float)
     if any(parameter != dtype for parameter in parameters):
         model = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype) if eqx.is_inexact_array(leaf) else leaf, model)
@@ -37,6 +43,32 @@ def in_one_dtype(model: Model, *numbers: Numbers) -> tuple[Any, ...]:
 def batch_of(shape: Shape) -> tuple[int, ...]:
     """A batch shape, of which one axis may be given by its length."""
     return (shape,) if isinstance(shape, int) else tuple(shape)
+
+
+def check_arrays(module: eqx.Module) -> None:
+    """Hold the array fields of a module to their annotations: numbers of that type, and axes of one name of one length.
+
+    Raises:
+        ValueError: a field is something else.
+    """
+    shapes = {}
+    with jaxtyped("context"):
+        for field in dataclasses.fields(module):
+            if not (isinstance(field.type, type) and issubclass(field.type, AbstractArray)):
+                continue
+            value = getattr(module, field.name)
+            array = jnp.asarray(value) if isinstance(value, np.ndarray | np.generic) else value
+            shapes[field.name] = getattr(array, "shape", None)
+            if not isinstance(array, field.type):
+                got = f"{array.dtype}{list(array.shape)}" if isinstance(array, jax.Array) else repr(value)
+                raise ValueError(
+                    f"{type(module).__name__}.{field.name} must be {field.type.__name__}, got {got}; shapes: {shapes}"
+                )
+
+
+def concrete(*arrays: Array) -> bool:
+    """Whether the values of arrays are known now, so that they can be checked."""
+    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
 
 
 def identity_hash(module: eqx.Module) -> int:

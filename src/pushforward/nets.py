@@ -165,6 +165,10 @@ class Sequential(eqx.Module):
         return reduce(lambda x, layer: layer(x), self.layers, x)
 
 
+class MaskedMLP(MLP):
+    """The network of a `MADE` with its masks applied."""
+
+
 class MADE(eqx.Module):
     """A masked MLP from D numbers to `(D, size)`, where row `i` of the output depends on `x[:i]` only.
 
@@ -186,7 +190,11 @@ class MADE(eqx.Module):
     def init(
         key: PRNGKeyArray, dim: int, size: int, width: int, depth: int, activation: Activation = jax.nn.relu
     ) -> "MADE":
-        """A network of `depth` hidden layers of `width` units each, whose last layer starts at zero."""
+        """A network of `depth` hidden layers of `width` units each, whose last layer starts at zero.
+
+        No hidden layer is narrower than `dim`: where a degree has no unit, a dependence has no path.
+        """
+        width = max(width, dim)
         return MADE(MLP.init(key, dim, dim * size, width, depth, activation), dim)
 
     def _masks(self) -> list[Bool[np.ndarray, "fan_out fan_in"]]:
@@ -197,10 +205,10 @@ class MADE(eqx.Module):
         degrees += [np.repeat(np.arange(self.dim), last // self.dim)]
         return [into[:, None] >= out[None] for out, into in pairwise(degrees)]
 
-    def masked(self) -> MLP:
+    def masked(self) -> MaskedMLP:
         """The network with its masks applied."""
         weights = (jnp.where(mask, weight, 0) for mask, weight in zip(self._masks(), self.mlp.weights))
-        return MLP(tuple(weights), self.mlp.biases, self.mlp.activation)
+        return MaskedMLP(tuple(weights), self.mlp.biases, self.mlp.activation)
 
     def __call__(self, x: Float[Array, " D"]) -> Float[Array, "D size"]:
         return self.masked()(x).reshape(self.dim, -1)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
 
+from pushforward.border import Shape
 from pushforward.dequantize import Dequantized
 from pushforward.distributions import Distribution, Pushforward
 from pushforward.probes import refreshed
@@ -44,8 +45,8 @@ def free_energy(
 
 
 def sample_and_path_log_prob(
-    flow: Pushforward, key: PRNGKeyArray, shape: tuple[int, ...] = ()
-) -> tuple[Float[Array, "*shape D"], Float[Array, "*shape"]]:
+    flow: Pushforward, key: PRNGKeyArray, shape: Shape = ()
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """Draws and their log-densities, whose gradient is that along the path of the draw only: no score term.
 
     The score term has the mean 0, and what is left vanishes where the flow is the target (Roeder, Wu & Duvenaud, 2017,
@@ -56,10 +57,11 @@ def sample_and_path_log_prob(
 
 
 def path_log_prob(
-    x: Float[Array, "*shape D"], log_q: Float[Array, "*shape"], score: Float[Array, "*shape D"]
+    x: Float[Array, "..."], log_q: Float[Array, "*shape"], score: Float[Array, "..."]
 ) -> Float[Array, "*shape"]:
-    """`log_q` with the gradient `score` in `x`, and no other."""
-    path = jnp.sum(lax.stop_gradient(score) * (x - lax.stop_gradient(x)), axis=-1)
+    """`log_q` with the gradient `score` in `x`, and no other; `x` and `score` are `(*shape, *event shape)`."""
+    event = tuple(range(log_q.ndim, x.ndim))
+    path = jnp.sum(lax.stop_gradient(score) * (x - lax.stop_gradient(x)), event)
     return lax.stop_gradient(log_q) + path
 
 

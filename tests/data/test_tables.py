@@ -179,7 +179,7 @@ def assert_refused(path, message):
     start = time.perf_counter()
     with pytest.raises(UserError, match=message) as error:
         load(str(path))
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 30
     assert str(error.value).startswith("mine")
     assert len(str(error.value)) < 200
     assert str(error.value).isprintable()

@@ -15,7 +15,7 @@ class Translation(Bijection):
         loc: shape `(D,)`.
     """
 
-    loc: Float[Array, "... D"]
+    loc: Float[Array, "*batch D"]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -40,8 +40,8 @@ class DiagonalAffine(Bijection):
         log_scale: shape `(D,)`.
     """
 
-    loc: Float[Array, "... D"]
-    log_scale: Float[Array, "... D"]
+    loc: Float[Array, "*batch D"]
+    log_scale: Float[Array, "*batch D"]
 
     @staticmethod
     def identity(dim: int) -> "DiagonalAffine":
@@ -71,7 +71,7 @@ class Scaling(Bijection):
         dim: dimensions D.
     """
 
-    log_scale: Float[Array, "..."]
+    log_scale: Float[Array, "*batch"]
     dim: int = eqx.field(static=True)
 
     @staticmethod
@@ -102,8 +102,8 @@ class VolumePreservingAffine(Bijection):
         log_scale: shape `(D,)`; only its differences act.
     """
 
-    loc: Float[Array, "... D"]
-    log_scale: Float[Array, "... D"]
+    loc: Float[Array, "*batch D"]
+    log_scale: Float[Array, "*batch D"]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
 from pushforward.bijections.transformers import Transformer
-from pushforward.nets import MADE, MLP
+from pushforward.nets import MADE, MaskedMLP
 
 
 class MaskedAutoregressive(Bijection):
@@ -28,14 +28,25 @@ class MaskedAutoregressive(Bijection):
         dim: D.
 
     Raises:
-        ValueError: the transformer mixes the dimensions.
+        ValueError: the transformer mixes the dimensions, or the network is not a masked one.
     """
 
     transformer: Transformer
-    network: MADE | MLP
+    network: MADE | MaskedMLP
     dim: int = eqx.field(static=True)
 
     def __check_init__(self) -> None:
+        if not isinstance(self.network, MADE | MaskedMLP):
+            raise ValueError(f"an autoregressive layer takes a MADE, got {type(self.network).__name__}")
+        outputs = self.network.mlp.biases[-1].shape[-1] if isinstance(self.network, MADE) else None
+        if isinstance(self.network, MADE) and (self.network.dim, outputs) != (
+            self.dim,
+            self.dim * self.transformer.size,
+        ):
+            raise ValueError(
+                f"the network emits {outputs} numbers for {self.network.dim} dimensions, "
+                f"the layer takes {self.transformer.size} for each of {self.dim}"
+            )
         if not self.transformer.elementwise:
             raise ValueError(f"{type(self.transformer).__name__} mixes the dimensions: it is for coupling layers only")
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pushforward.border import Numbers, identity_hash, in_one_dtype
+from pushforward.border import Numbers, check_arrays, identity_hash, in_one_dtype
 from pushforward.devices import refuse_wrong_sums
 
 refuse_wrong_sums()
@@ -37,6 +37,9 @@ class Bijection(eqx.Module):
     dtype of the parameters. A subclass gives `shape`, `volume`, `_forward_and_log_det` and `_inverse_and_log_det`,
     which see arrays of the event shape and of that dtype, and `out_shape` where the map changes the shape.
     """
+
+    def __check_init__(self) -> None:
+        check_arrays(self)
 
     @property
     @abstractmethod

@@ -86,6 +86,9 @@ class Stack(Bijection):
     layers at once before the scan, and its backward pass computes each layer again from its input and its matrix
     products, which is cheaper than to keep the rest. No layers at all (`length` 0) is the identity.
 
+    Raises:
+        ValueError: an array of `layers` has another leading axis.
+
     Example:
         >>> stack = Stack.init(lambda key, index: Planar.init(key, dim=2), jax.random.key(0), length=32)
     """
@@ -105,6 +108,11 @@ class Stack(Bijection):
         if length < 0:
             raise ValueError(f"length must be 0 or more, got {length}")
         return Stack(eqx.filter_vmap(make_layer)(jax.random.split(key, length), jnp.arange(length)), length)
+
+    def __check_init__(self) -> None:
+        leading = {leaf.shape[:1] for leaf in jax.tree.leaves(eqx.filter(self.layers, eqx.is_array))}
+        if leading - {(self.length,)}:
+            raise ValueError(f"every array of {self.length} layers must have that leading axis, got {sorted(leading)}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -252,10 +260,19 @@ class Pointwise(Bijection):
     Attributes:
         bijection: of shape `(C,)`.
         places: the leading axes of the event shape, `(*places, C)`.
+
+    Raises:
+        ValueError: the bijection is not one from vectors to vectors of one length.
     """
 
     bijection: Bijection
     places: tuple[int, ...] = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if len(self.bijection.shape) != 1 or self.bijection.out_shape != self.bijection.shape:
+            raise ValueError(
+                f"expected a bijection of vectors, got {self.bijection.shape} to {self.bijection.out_shape}"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:

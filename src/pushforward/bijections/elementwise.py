@@ -51,7 +51,7 @@ class Tanh(Elementwise):
     """`f(x) = tanh(x)`, onto (-1, 1)."""
 
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
-        return jnp.tanh(x), 2 * jnp.sum(math.log(2) - x - jax.nn.softplus(-2 * x))
+        return jnp.tanh(x), jnp.sum(2 * math.log(2) - jax.nn.softplus(2 * x) - jax.nn.softplus(-2 * x))
 
     def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return _within(y, -1, 1, lambda y: (jnp.arctanh(y), -jnp.log1p(y) - jnp.log1p(-y)))
@@ -139,7 +139,8 @@ def _within(
     y: Float[Array, "..."], low: float, high: float, inverse: Callable[[Array], tuple[Array, Array]]
 ) -> tuple[Float[Array, "..."], Scalar]:
     """`inverse`, with its log slopes, where `y` lies between the ends; infinite inputs without density elsewhere."""
-    inside = (y > low) & (y < high)
+    inside, unknown = (y > low) & (y < high), jnp.isnan(y)
     x, log_slope = inverse(jnp.where(inside, y, 0.5))
-    outside = jnp.where(y <= low, -jnp.inf, jnp.inf)
-    return jnp.where(inside, x, outside), jnp.sum(jnp.where(inside, log_slope, -jnp.inf))
+    outside = jnp.where(unknown, jnp.nan, jnp.where(y <= low, -jnp.inf, jnp.inf))
+    without = jnp.where(unknown, jnp.nan, -jnp.inf)
+    return jnp.where(inside, x, outside), jnp.sum(jnp.where(inside, log_slope, without))

@@ -2,10 +2,12 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
+from pushforward.border import concrete
 
 
 class Permutation(Bijection):
@@ -13,9 +15,12 @@ class Permutation(Bijection):
 
     Attributes:
         indices: a permutation of `0 ... D-1`, shape `(D,)`; not trained, but saved with the parameters.
+
+    Raises:
+        ValueError: it is none.
     """
 
-    indices: Int[Array, "... D"]
+    indices: Int[Array, "*batch D"]
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int) -> "Permutation":
@@ -28,6 +33,11 @@ class Permutation(Bijection):
     def reverse(dim: int) -> "Permutation":
         """The dimensions in reverse order."""
         return Permutation(jnp.arange(dim)[::-1])
+
+    def __check_init__(self) -> None:
+        super().__check_init__()
+        if concrete(self.indices) and np.any(np.sort(self.indices, -1) != np.arange(self.indices.shape[-1])):
+            raise ValueError(f"each of 0 ... {self.indices.shape[-1] - 1} must appear once, got {self.indices}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -47,7 +57,7 @@ class Permutation(Bijection):
 class Orthogonal(Bijection):
     """`f(x) = Q x` for a matrix `Q` that its maker has made orthogonal, shape `(D, D)`."""
 
-    matrix: Float[Array, "... D D"]
+    matrix: Float[Array, "*batch D D"]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -73,7 +83,7 @@ class Rotation(Unconstrained):
         generator: `A`, shape `(D, D)`; only its antisymmetric part acts.
     """
 
-    generator: Float[Array, "... D D"]
+    generator: Float[Array, "*batch D D"]
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int) -> "Rotation":
@@ -104,7 +114,7 @@ class Householder(Unconstrained):
         vectors: the normals `v`, shape `(n, D)`.
     """
 
-    vectors: Float[Array, "... n D"]
+    vectors: Float[Array, "*batch n D"]
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int, reflections: int | None = None) -> "Householder":
@@ -142,8 +152,8 @@ class LULinear(Unconstrained):
         permutation: fixed.
     """
 
-    triangles: Float[Array, "... D D"]
-    log_diagonal: Float[Array, "... D"]
+    triangles: Float[Array, "*batch D D"]
+    log_diagonal: Float[Array, "*batch D"]
     permutation: Permutation
 
     @staticmethod
@@ -178,9 +188,9 @@ class TriangularAffine(Bijection):
         log_diagonal: shape `(D,)`.
     """
 
-    loc: Float[Array, "... D"]
-    below: Float[Array, "... D D"]
-    log_diagonal: Float[Array, "... D"]
+    loc: Float[Array, "*batch D"]
+    below: Float[Array, "*batch D D"]
+    log_diagonal: Float[Array, "*batch D"]
 
     @staticmethod
     def identity(dim: int) -> "TriangularAffine":
@@ -208,9 +218,9 @@ class TriangularAffine(Bijection):
 class InvertedLinear(Bijection):
     """`f(x) = A x` for a matrix whose inverse and log-determinant are known: both directions are a product."""
 
-    matrix: Float[Array, "... D D"]
-    inverse_matrix: Float[Array, "... D D"]
-    log_det: Float[Array, "..."]
+    matrix: Float[Array, "*batch D D"]
+    inverse_matrix: Float[Array, "*batch D D"]
+    log_det: Float[Array, "*batch"]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -25,9 +25,9 @@ class Planar(Unconstrained):
         b: offset of the hyperplane, shape `()`.
     """
 
-    w: Float[Array, "... D"]
-    u: Float[Array, "... D"]
-    b: Float[Array, "..."]
+    w: Float[Array, "*batch D"]
+    u: Float[Array, "*batch D"]
+    b: Float[Array, "*batch"]
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int, initialisation: Literal["xavier", "plain"] = "xavier") -> "Planar":
@@ -54,13 +54,16 @@ class Planar(Unconstrained):
         return Volume.VARYING
 
     def resolve(self) -> "ConstrainedPlanar":
-        squared_norm = jnp.sum(self.w**2)
-        # Below this, 1 / ||w||^2 and its gradient leave the range of the floating-point type.
-        usable = squared_norm > jnp.finfo(self.w.dtype).tiny ** 0.5
-        w_dot_u = jnp.sum(self.w * self.u)
+        # In units of its largest entry the square of w neither overflows nor underflows.
+        unit = lax.stop_gradient(jnp.max(jnp.abs(self.w)))
+        # Below this the gradient of w / ||w||^2 leaves the range of the floating-point type.
+        usable = unit > 2 * jnp.finfo(self.w.dtype).tiny ** 0.5
+        unit = jnp.where(usable, unit, 1)
+        w = self.w / unit
+        w_dot_u = jnp.sum(w * self.u) * unit
         slope = jax.nn.softplus(w_dot_u)
-        shift = (slope - 1 - w_dot_u) / jnp.where(usable, squared_norm, 1)
-        u_hat = self.u + jnp.where(usable, shift, 0) * self.w
+        shift = (slope - 1 - w_dot_u) / (unit * jnp.where(usable, jnp.sum(w**2), 1))
+        u_hat = self.u + jnp.where(usable, shift, 0) * w
         slope = jnp.where(usable, jnp.maximum(slope, jnp.finfo(slope.dtype).tiny), 1)
         return ConstrainedPlanar(self.w, u_hat, self.b, slope)
 
@@ -72,10 +75,10 @@ class ConstrainedPlanar(Bijection):
     positive terms only, so that its log is finite where the first one cancels to 0.
     """
 
-    w: Float[Array, "... D"]
-    u_hat: Float[Array, "... D"]
-    b: Float[Array, "..."]
-    slope: Float[Array, "..."]
+    w: Float[Array, "*batch D"]
+    u_hat: Float[Array, "*batch D"]
+    b: Float[Array, "*batch"]
+    slope: Float[Array, "*batch"]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -20,9 +20,9 @@ class Radial(Unconstrained):
         raw_beta: strength of the layer before it is constrained, shape `()`; equal to `raw_alpha` it is the identity.
     """
 
-    z0: Float[Array, "... D"]
-    raw_alpha: Float[Array, "..."]
-    raw_beta: Float[Array, "..."]
+    z0: Float[Array, "*batch D"]
+    raw_alpha: Float[Array, "*batch"]
+    raw_beta: Float[Array, "*batch"]
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int) -> "Radial":
@@ -55,9 +55,9 @@ class ConstrainedRadial(Bijection):
     `scale^(D-1) (s (1 + alpha / (alpha + r)) + total alpha / (alpha + r)^2)`: positive terms only.
     """
 
-    z0: Float[Array, "... D"]
-    alpha: Float[Array, "..."]
-    total: Float[Array, "..."]
+    z0: Float[Array, "*batch D"]
+    alpha: Float[Array, "*batch"]
+    total: Float[Array, "*batch"]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -85,8 +85,9 @@ class ConstrainedRadial(Bijection):
         rho = safe_norm(offset)
         half = (rho - self.total) / 2
         at_centre = rho == 0
-        root = jnp.sqrt(jnp.where(at_centre, 1, half**2 + rho * self.alpha))
-        r = jnp.where(half > 0, half + root, rho * self.alpha / jnp.where(half > 0, 1, root - half))
+        other = jnp.sqrt(jnp.where(at_centre, 1, rho)) * jnp.sqrt(self.alpha)
+        root = jnp.hypot(half, other)
+        r = jnp.where(half > 0, half + root, other * (other / jnp.where(half > 0, 1, root - half)))
         r = jnp.where(at_centre, 0, r)
         scale, log_det = self._scale_and_log_det(r)
         return self.z0 + offset / scale, -log_det

@@ -21,9 +21,9 @@ class DeepSigmoidal(Bijection):
         offsets: `b`, shape `(D, J)`.
     """
 
-    logits: Float[Array, "... D J"]
-    raw_slopes: Float[Array, "... D J"]
-    offsets: Float[Array, "... D J"]
+    logits: Float[Array, "*batch D J"]
+    raw_slopes: Float[Array, "*batch D J"]
+    offsets: Float[Array, "*batch D J"]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -37,16 +37,25 @@ class Spline(Bijection):
         raw_heights: their heights before softmax, shape `(D, K)`.
         raw_slopes: slopes at the K-1 inner knots before softplus, shape `(D, K-1)`; at the ends they are 1.
         bound: where the tails begin.
+
+    Raises:
+        ValueError: the shapes disagree, there are 1,000 bins or more, or the bound is not positive and finite.
     """
 
-    raw_widths: Float[Array, "... D K"]
-    raw_heights: Float[Array, "... D K"]
-    raw_slopes: Float[Array, "... D inner"]
+    raw_widths: Float[Array, "*batch D K"]
+    raw_heights: Float[Array, "*batch D K"]
+    raw_slopes: Float[Array, "*batch D K-1"]
     bound: float = eqx.field(static=True, default=5.0)
+
+    def __check_init__(self) -> None:
+        refuse_bins(self.raw_widths.shape[-1])
+        if not 0 < self.bound < math.inf:
+            raise ValueError(f"the bound must be positive and finite, got {self.bound}")
 
     @staticmethod
     def identity(dim: int, bins: int = 8, bound: float = 5.0) -> "Spline":
         """The spline that does nothing yet."""
+        refuse_bins(bins)
         return Spline(jnp.zeros((dim, bins)), jnp.zeros((dim, bins)), jnp.zeros((dim, bins - 1)), bound)
 
     @property
@@ -82,12 +91,18 @@ class CircularSpline(Bijection):
         raw_heights: their heights before softmax, shape `(D, K)`.
         raw_slopes: slopes at the K knots before softplus, shape `(D, K)`.
         turn: angle added in the end, shape `(D,)`.
+
+    Raises:
+        ValueError: the shapes disagree, or there are 1,000 bins or more.
     """
 
-    raw_widths: Float[Array, "... D K"]
-    raw_heights: Float[Array, "... D K"]
-    raw_slopes: Float[Array, "... D K"]
-    turn: Float[Array, "... D"]
+    raw_widths: Float[Array, "*batch D K"]
+    raw_heights: Float[Array, "*batch D K"]
+    raw_slopes: Float[Array, "*batch D K"]
+    turn: Float[Array, "*batch D"]
+
+    def __check_init__(self) -> None:
+        refuse_bins(self.raw_widths.shape[-1])
 
     @staticmethod
     def identity(dim: int, bins: int = 8) -> "CircularSpline":
@@ -115,13 +130,23 @@ class CircularSpline(Bijection):
         return _wrap(x), -jnp.sum(log_slope)
 
 
+def refuse_bins(bins: int) -> None:
+    """Refuse bins whose least sizes together are more than the whole.
+
+    Raises:
+        ValueError: there is none, or they are 1,000 or more.
+    """
+    if not 0 < bins < 1 / LEAST_SIZE:
+        raise ValueError(f"a spline has 1 to {math.ceil(1 / LEAST_SIZE) - 1} bins, got {bins}")
+
+
 def spline_forward(x: Float[Array, " D"], knots: Knots) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
     """The spline at `x` inside its knots, and the log of its slope there (Durkan et al., equations 4 and 5).
 
     Every denominator is written as a sum of positive terms.
     """
     x0, y0, width, height, slope0, slope1 = _bin(x, knots.x, knots)
-    t = (x - x0) / width
+    t = _in_bin((x - x0) / width)
     chord = height / width
     across = t * (1 - t)
     denominator = chord * (t**2 + (1 - t) ** 2) + (slope0 + slope1) * across
@@ -132,18 +157,27 @@ def spline_forward(x: Float[Array, " D"], knots: Knots) -> tuple[Float[Array, " 
 def spline_inverse(y: Float[Array, " D"], knots: Knots) -> tuple[Float[Array, " D"], Float[Array, " D"]]:
     """The inverse of the spline at `y` inside its knots, and the log of the spline's slope there (equations 6 to 8)."""
     x0, y0, width, height, slope0, slope1 = _bin(y, knots.y, knots)
-    s = (y - y0) / height
+    s = _in_bin((y - y0) / height)
     chord = height / width
     bend = slope0 + slope1 - 2 * chord
     b = slope0 - s * bend
     root = jnp.sqrt(jnp.maximum(b**2 + 4 * chord * s * (chord - b), jnp.finfo(y.dtype).tiny))
     # Of the two forms of the solution the one that does not cancel.
     positive = b > 0
-    t = jnp.where(
-        positive, 2 * chord * s / jnp.where(positive, b + root, 1), (root - b) / (2 * jnp.where(positive, 1, chord - b))
+    t = _in_bin(
+        jnp.where(
+            positive,
+            2 * chord * s / jnp.where(positive, b + root, 1),
+            (root - b) / (2 * jnp.where(positive, 1, chord - b)),
+        )
     )
     denominator = chord * (t**2 + (1 - t) ** 2) + (slope0 + slope1) * t * (1 - t)
     return x0 + width * t, _log_slope(t, chord, slope0, slope1, denominator)
+
+
+def _in_bin(t: Array) -> Array:
+    """A place within a bin, which rounding puts outside of it at some knots; the gradient stays."""
+    return t + jax.lax.stop_gradient(jnp.clip(t, 0, 1) - t)
 
 
 def _log_slope(t: Array, chord: Array, slope0: Array, slope1: Array, denominator: Array) -> Array:

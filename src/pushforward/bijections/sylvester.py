@@ -25,9 +25,9 @@ class Sylvester(Unconstrained):
     """
 
     orthogonal: Bijection
-    r: Float[Array, "... M M"]
-    s: Float[Array, "... M M"]
-    b: Float[Array, "... M"]
+    r: Float[Array, "*batch M M"]
+    s: Float[Array, "*batch M M"]
+    b: Float[Array, "*batch M"]
 
     @staticmethod
     def init(key: PRNGKeyArray, orthogonal: Bijection, rank: int | None = None) -> "Sylvester":
@@ -64,10 +64,10 @@ class ConstrainedSylvester(Bijection):
     """A Sylvester layer whose triangles `R` and `S` are known, with `slope_i = 1 + R_ii S_ii > 0`."""
 
     orthogonal: Bijection
-    r: Float[Array, "... M M"]
-    s: Float[Array, "... M M"]
-    b: Float[Array, "... M"]
-    slope: Float[Array, "... M"]
+    r: Float[Array, "*batch M M"]
+    s: Float[Array, "*batch M M"]
+    b: Float[Array, "*batch M"]
+    slope: Float[Array, "*batch M"]
 
     @property
     def shape(self) -> tuple[int, ...]:

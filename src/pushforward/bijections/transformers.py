@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from pushforward.bijections.affine import DiagonalAffine, Translation, VolumePreservingAffine
 from pushforward.bijections.base import Bijection, Volume
 from pushforward.bijections.sigmoidal import DeepSigmoidal
-from pushforward.bijections.spline import CircularSpline, Spline
+from pushforward.bijections.spline import CircularSpline, Spline, refuse_bins
 
 
 class Transformer(eqx.Module):
@@ -61,7 +61,7 @@ class Affine(Transformer):
         scale: the largest size of `s`, shape `()`.
     """
 
-    scale: Float[Array, "..."]
+    scale: Float[Array, "*batch"]
 
     @staticmethod
     def init(scale: float = 2.0) -> "Affine":
@@ -83,7 +83,7 @@ class AffineVolumePreserving(Transformer):
         scale: the largest size of `s` before, shape `()`.
     """
 
-    scale: Float[Array, "..."]
+    scale: Float[Array, "*batch"]
 
     @staticmethod
     def init(scale: float = 2.0) -> "AffineVolumePreserving":
@@ -112,6 +112,9 @@ class RationalQuadratic(Transformer):
     bins: int = eqx.field(static=True, default=8)
     bound: float = eqx.field(static=True, default=5.0)
 
+    def __check_init__(self) -> None:
+        Spline.identity(1, self.bins, self.bound)
+
     @property
     def size(self) -> int:
         return 3 * self.bins - 1
@@ -125,6 +128,9 @@ class CircularRationalQuadratic(Transformer):
     """A monotone rational-quadratic spline from the circle to itself, with a turn."""
 
     bins: int = eqx.field(static=True, default=8)
+
+    def __check_init__(self) -> None:
+        refuse_bins(self.bins)
 
     @property
     def size(self) -> int:
@@ -142,6 +148,10 @@ class Sigmoidal(Transformer):
     """
 
     units: int = eqx.field(static=True, default=8)
+
+    def __check_init__(self) -> None:
+        if self.units < 1:
+            raise ValueError(f"there must be a sigmoid at least, got {self.units}")
 
     @property
     def size(self) -> int:

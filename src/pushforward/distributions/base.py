@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from pushforward.border import Numbers, Shape, batch_of, identity_hash, in_one_dtype
+from pushforward.border import Numbers, Shape, batch_of, check_arrays, identity_hash, in_one_dtype
 from pushforward.devices import refuse_wrong_sums
 
 refuse_wrong_sums()
@@ -24,6 +24,9 @@ class Distribution(eqx.Module):
     A subclass gives `shape`, `_sample` and `_log_prob`, whose `x` is an array of the dtype of the parameters, and
     `_sample_and_log_prob` where both together cost less.
     """
+
+    def __check_init__(self) -> None:
+        check_arrays(self)
 
     @property
     @abstractmethod

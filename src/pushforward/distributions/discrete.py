@@ -1,6 +1,7 @@
 """Distributions of discrete data with independent dimensions; `log_prob` is the log of a mass, in nats.
 
-Samples are floating-point numbers: 0 or 1, or levels 0 ... L-1. No gradient flows through them.
+Samples are floating-point numbers: 0 or 1, or levels 0 ... L-1; everything else has no mass. No gradient flows through
+them.
 """
 
 import equinox as eqx
@@ -29,8 +30,11 @@ class Bernoulli(Distribution):
         return jax.random.bernoulli(key, probabilities).astype(self.logits.dtype)
 
     def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        # Masses are summed with their logits first: the softplus does not depend on x.
-        return over_batch(lambda x: jnp.sum(x * self.logits - jax.nn.softplus(self.logits)), self.batch_shape(x), x)
+        def log_prob(x: Array) -> Array:
+            log_masses = -jax.nn.softplus(jnp.where(x == 1, -self.logits, self.logits))
+            return _supported(log_masses, (x == 0) | (x == 1))
+
+        return over_batch(log_prob, self.batch_shape(x), x)
 
 
 class Categorical(Distribution):
@@ -54,7 +58,8 @@ class Categorical(Distribution):
         log_masses = jax.nn.log_softmax(self.logits)
 
         def log_prob(x: Array) -> Array:
-            return jnp.sum(jnp.take_along_axis(log_masses, x.astype(int)[:, None], axis=-1))
+            masses = jnp.take_along_axis(log_masses, x.astype(int)[:, None], axis=-1, mode="clip")[:, 0]
+            return _supported(masses, _is_level(x, log_masses.shape[-1]))
 
         return over_batch(log_prob, self.batch_shape(x), x)
 
@@ -69,11 +74,18 @@ class DiscretizedLogistic(Distribution):
         loc: shape `(D,)`, in units of the whole range of levels.
         log_scale: shape `(D,)`.
         levels: L, at least 2.
+
+    Raises:
+        ValueError: the shapes disagree, or there are fewer levels.
     """
 
     loc: Float[Array, " D"]
     log_scale: Float[Array, " D"]
     levels: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        if self.levels < 2:
+            raise ValueError(f"there must be 2 levels at least, got {self.levels}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -98,10 +110,19 @@ class DiscretizedLogistic(Distribution):
             low = (x / self.levels - self.loc) * inverse_scale
             below_high, above_low = jax.nn.log_sigmoid(low + width), jax.nn.log_sigmoid(-low)
             lowest, highest = x == 0, x == self.levels - 1
-            return jnp.sum(
+            masses = (
                 jnp.where(lowest, 0, above_low)
                 + jnp.where(highest, 0, below_high)
                 + jnp.where(lowest | highest, 0, log_inner)
             )
+            return _supported(masses, _is_level(x, self.levels))
 
         return over_batch(log_prob, self.batch_shape(x), x)
+
+
+def _is_level(x: Array, levels: int) -> Array:
+    return (x == jnp.round(x)) & (x >= 0) & (x < levels)
+
+
+def _supported(log_masses: Float[Array, " D"], supported: Array) -> Float[Array, ""]:
+    return jnp.where(jnp.all(supported), jnp.sum(jnp.where(supported, log_masses, 0)), -jnp.inf)

@@ -28,7 +28,7 @@ class FamilyMixture(Distribution):
         ValueError: the shapes disagree.
     """
 
-    logits: Float[Array, "... K D"]
+    logits: Float[Array, "*batch K D"]
     components: tuple[LocationScale, ...]
 
     def __check_init__(self) -> None:

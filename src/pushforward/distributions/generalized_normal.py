@@ -24,7 +24,7 @@ class GeneralizedNormal(LocationScale):
         trained: False stops every gradient to `loc`, `log_scale` and `log_beta`.
     """
 
-    log_beta: Float[Array, "... D"] = eqx.field(kw_only=True)
+    log_beta: Float[Array, "*batch D"] = eqx.field(kw_only=True)
 
     @staticmethod
     def standard(dim: int, trained: bool = False, beta: float = 2.0) -> "GeneralizedNormal":

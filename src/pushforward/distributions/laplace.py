@@ -22,4 +22,4 @@ class Laplace(LocationScale):
         return jax.random.laplace(key, shape, self.loc.dtype)
 
     def _noise_log_density(self, noise: Float[Array, " D"]) -> Float[Array, " D"]:
-        return -jnp.abs(noise) - math.log(2)
+        return -noise * jnp.sign(noise) - math.log(2)

@@ -28,14 +28,9 @@ class LocationScale(Distribution):
         ValueError: the parameters have different shapes.
     """
 
-    loc: Float[Array, "... D"]
-    log_scale: Float[Array, "... D"]
+    loc: Float[Array, "*batch D"]
+    log_scale: Float[Array, "*batch D"]
     trained: bool = eqx.field(static=True, default=True)
-
-    def __check_init__(self) -> None:
-        shapes = [parameter.shape for parameter in jax.tree.leaves(self)]
-        if len(set(shapes)) > 1:
-            raise ValueError(f"expected parameters of one shape, got {shapes}")
 
     @classmethod
     def standard(cls: type[Family], dim: int, trained: bool = False) -> Family:

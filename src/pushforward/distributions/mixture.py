@@ -24,7 +24,7 @@ class Mixture(Distribution):
         >>> mixture = Mixture(jnp.zeros(4), Normal(jnp.zeros((4, 2)), jnp.zeros((4, 2))))
     """
 
-    logits: Float[Array, "... C"]
+    logits: Float[Array, "*batch C"]
     components: Distribution
 
     def __check_init__(self) -> None:

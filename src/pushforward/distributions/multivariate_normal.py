@@ -4,9 +4,11 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from pushforward.border import concrete
 from pushforward.distributions.base import Distribution, over_batch
 
 
@@ -22,12 +24,8 @@ class MultivariateNormal(Distribution):
         ValueError: the shapes disagree.
     """
 
-    loc: Float[Array, "... D"]
-    raw_tril: Float[Array, "... D D"]
-
-    def __check_init__(self) -> None:
-        if self.raw_tril.shape != (*self.loc.shape, *self.loc.shape[-1:]):
-            raise ValueError(f"loc has shape {self.loc.shape}, raw_tril {self.raw_tril.shape}")
+    loc: Float[Array, "*batch D"]
+    raw_tril: Float[Array, "*batch D D"]
 
     @staticmethod
     def standard(dim: int) -> "MultivariateNormal":
@@ -36,8 +34,14 @@ class MultivariateNormal(Distribution):
 
     @staticmethod
     def from_covariance(loc: Float[Array, " D"], covariance: Float[Array, "D D"]) -> "MultivariateNormal":
-        """N(loc, covariance), for a positive definite covariance."""
+        """N(loc, covariance).
+
+        Raises:
+            ValueError: `covariance` is not symmetric and positive definite.
+        """
         factor = jnp.linalg.cholesky(covariance)
+        if concrete(factor) and not (np.isfinite(factor).all() and np.allclose(covariance, covariance.T, rtol=1e-4)):
+            raise ValueError("the covariance is not symmetric and positive definite")
         return MultivariateNormal(loc, jnp.tril(factor, -1) + jnp.diag(jnp.log(jnp.diag(factor))))
 
     @property

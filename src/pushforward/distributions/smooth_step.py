@@ -2,8 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from pushforward.border import concrete
 from pushforward.distributions.base import Distribution, over_batch
 
 
@@ -25,19 +27,21 @@ class SmoothStep(Distribution):
         growth: shape `(D,)`, positive.
 
     Raises:
-        ValueError: they have different shapes.
+        ValueError: they have different shapes, or are out of range.
     """
 
-    start: Float[Array, "... D"]
-    end: Float[Array, "... D"]
-    offset: Float[Array, "... D"]
-    range: Float[Array, "... D"]
-    growth: Float[Array, "... D"]
+    start: Float[Array, "*batch D"]
+    end: Float[Array, "*batch D"]
+    offset: Float[Array, "*batch D"]
+    range: Float[Array, "*batch D"]
+    growth: Float[Array, "*batch D"]
 
     def __check_init__(self) -> None:
-        shapes = [parameter.shape for parameter in jax.tree.leaves(self)]
-        if len(set(shapes)) > 1:
-            raise ValueError(f"expected parameters of one shape, got {shapes}")
+        positive = self.end, self.offset, self.range, self.growth
+        if concrete(self.start, *positive):
+            least = np.asarray(self.start), 0, 0, 0
+            if not all(np.all(np.asarray(value) > low) for value, low in zip(positive, least)):
+                raise ValueError("end must be above start, and offset, range and growth must be positive")
 
     @staticmethod
     def standard(dim: int) -> "SmoothStep":

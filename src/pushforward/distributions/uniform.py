@@ -2,8 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from pushforward.border import concrete
 from pushforward.distributions.base import Distribution, over_batch
 
 
@@ -15,15 +17,15 @@ class Uniform(Distribution):
         high: shape `(D,)`; held fixed.
 
     Raises:
-        ValueError: the two have different shapes.
+        ValueError: the two have different shapes, or `low` is not below `high`.
     """
 
-    low: Float[Array, "... D"]
-    high: Float[Array, "... D"]
+    low: Float[Array, "*batch D"]
+    high: Float[Array, "*batch D"]
 
     def __check_init__(self) -> None:
-        if self.low.shape != self.high.shape:
-            raise ValueError(f"low has shape {self.low.shape}, high {self.high.shape}")
+        if concrete(self.low, self.high) and not np.all(np.asarray(self.low) < np.asarray(self.high)):
+            raise ValueError(f"low must be below high, got {self.low} and {self.high}")
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -24,12 +24,8 @@ class VonMises(Distribution):
         ValueError: the two have different shapes.
     """
 
-    loc: Float[Array, "... D"]
-    log_concentration: Float[Array, "... D"]
-
-    def __check_init__(self) -> None:
-        if self.loc.shape != self.log_concentration.shape:
-            raise ValueError(f"loc has shape {self.loc.shape}, log_concentration {self.log_concentration.shape}")
+    loc: Float[Array, "*batch D"]
+    log_concentration: Float[Array, "*batch D"]
 
     @property
     def shape(self) -> tuple[int, ...]:
