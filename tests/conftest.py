@@ -5,7 +5,6 @@ import os
 # Compiling takes most of the time of this suite: the quick ways, whose results differ by rounding at most. What is set
 # stays: `make test` runs `tests/contracts` as users run the package, with XLA's defaults and without checks of the
 # annotations, by an empty XLA_FLAGS.
-as_users = os.environ.get("XLA_FLAGS") == ""
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 
 import jax
@@ -20,7 +19,7 @@ import tests.typecheck
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 matplotlib.use("Agg")
-if not as_users:
+if os.environ["XLA_FLAGS"]:
     install_import_hook("pushforward", f"{tests.typecheck.__name__}.typecheck")
 
 settings.register_profile(
