@@ -52,8 +52,3 @@ def test_step_that_does_not_end_within_the_interval(x64):
     x = np.linspace(0.5, 3, 101)
     density = np.exp(law.log_prob(jnp.asarray(x)[:, None]))
     np.testing.assert_allclose(integrate.simpson(density, x=x), 1, rtol=1e-12)
-
-
-def test_shapes_that_disagree_are_refused():
-    with pytest.raises(ValueError, match="parameters of one shape"):
-        SmoothStep(*[jnp.ones(2)] * 4, jnp.ones((3, 2)))

@@ -17,7 +17,7 @@ class Planar(Unconstrained):
 
     `u_hat = u + (m(w.u) - w.u) w / ||w||^2` with `m(x) = softplus(x) - 1` keeps `w.u_hat > -1`, so that `f` is
     invertible for every value of the parameters (R&M, appendix A.1). The inverse is one scalar root-find a layer.
-    With `w = 0`, where `u_hat` has no limit, the layer is the translation `z + u tanh(b)`.
+    With `w = 0`, or next to it, where `u_hat` has no limit, the layer is the translation `z + u tanh(b)`.
 
     Attributes:
         w: normal of the hyperplane, shape `(D,)`.
@@ -56,11 +56,13 @@ class Planar(Unconstrained):
     def resolve(self) -> "ConstrainedPlanar":
         # In units of its largest entry the square of w neither overflows nor underflows.
         unit = lax.stop_gradient(jnp.max(jnp.abs(self.w)))
-        # Below this the gradient of w / ||w||^2 leaves the range of the floating-point type.
-        usable = unit > 2 * jnp.finfo(self.w.dtype).tiny ** 0.5
+        scale = jnp.where(unit > 0, unit, 1)
+        w = self.w / scale
+        w_dot_u = jnp.sum(w * self.u) * scale
+        # A w so small that w / ||w||^2 is huge counts as 0, unless u is as large as w is small.
+        tiny = jnp.finfo(self.w.dtype).tiny
+        usable = (unit > tiny**0.25) | ((unit > 2 * tiny**0.5) & (jnp.abs(w_dot_u) > 0.1))
         unit = jnp.where(usable, unit, 1)
-        w = self.w / unit
-        w_dot_u = jnp.sum(w * self.u) * unit
         slope = jax.nn.softplus(w_dot_u)
         shift = (slope - 1 - w_dot_u) / (unit * jnp.where(usable, jnp.sum(w**2), 1))
         u_hat = self.u + jnp.where(usable, shift, 0) * w

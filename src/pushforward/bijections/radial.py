@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
@@ -85,9 +86,10 @@ class ConstrainedRadial(Bijection):
         rho = safe_norm(offset)
         half = (rho - self.total) / 2
         at_centre = rho == 0
-        other = jnp.sqrt(jnp.where(at_centre, 1, rho)) * jnp.sqrt(self.alpha)
-        root = jnp.hypot(half, other)
-        r = jnp.where(half > 0, half + root, other * (other / jnp.where(half > 0, 1, root - half)))
+        unit = jnp.where(rho > 1e9, lax.stop_gradient(rho), 1)  # Far out the square of `half` overflows.
+        inner = (half / unit) ** 2 + (rho / unit) * (self.alpha / unit)
+        root = unit * jnp.sqrt(jnp.where(at_centre, 1, inner))
+        r = jnp.where(half > 0, half + root, rho * (self.alpha / jnp.where(half > 0, 1, root - half)))
         r = jnp.where(at_centre, 0, r)
         scale, log_det = self._scale_and_log_det(r)
         return self.z0 + offset / scale, -log_det
