@@ -391,11 +391,11 @@ def test_a_model_of_each_likelihood(name):
 
 @pytest.mark.parametrize("gradient", ["reparameterised", "doubly-reparameterised"])
 def test_eighty_planar_layers_on_large_features_stay_finite(gradient):
-    """Features of size 1,000, from which every parameter of every layer is emitted, in float32."""
+    """Networks of weights up to 1,000, which emit every parameter of every layer, in float32."""
     flow = flows.planar(jax.random.key(5), LATENTS, 80).bijection
     start = DLGM.init(jax.random.key(0), DIM, (LATENTS,), flow=flow, hidden=())
     # Without a hidden layer the features are the observation.
-    xs = 1e3 * jax.random.normal(jax.random.key(1), (4, DIM))
+    xs = jax.random.bernoulli(jax.random.key(1), 0.5, (4, DIM)).astype(jnp.float32)
 
     @eqx.filter_jit
     @eqx.filter_value_and_grad
@@ -403,11 +403,11 @@ def test_eighty_planar_layers_on_large_features_stay_finite(gradient):
         keys = jax.random.split(jax.random.key(3), 4)
         return -jnp.mean(jax.vmap(lambda x, key: draw(model, x, key, 2, gradient).log_weights)(xs, keys))
 
-    for scale in (0, 1e-3, 0.1, 1.0):
+    for scale in (0, 1.0, 100.0, 1000.0):
         network = randomised(start.posterior.flow.network, jax.random.key(2), scale)
         model = eqx.tree_at(lambda model: model.posterior.flow.network, start, network)
         value, gradients = loss(model)
         assert_finite((value, gradients))
         # Large parameters leave every tanh flat; smaller ones do not.
         for path, leaf in floating_leaves(gradients):
-            assert scale > 1e-3 or jnp.any(leaf != 0), f"scale {scale}: nothing reaches {path}"
+            assert scale > 1 or jnp.any(leaf != 0), f"scale {scale}: nothing reaches {path}"
