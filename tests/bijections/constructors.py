@@ -28,6 +28,7 @@ from pushforward.bijections import (
     LeakyReLU,
     LULinear,
     MaskedAutoregressive,
+    OntoBox,
     PartialExp,
     Permutation,
     Planar,
@@ -53,6 +54,7 @@ from pushforward.bijections import (
 )
 from pushforward.flows import glow
 from pushforward.nets import MADE, MLP, OnCircle
+from pushforward.supports import Box
 from tests.checks import randomised
 
 Make = Callable[[PRNGKeyArray, int], Bijection]
@@ -71,6 +73,7 @@ class Entry:
         codomain: the same for its inverse.
         error: of its log-determinants and round trips, relative to their size, beyond rounding.
         trained: False where no gradient may reach the parameters.
+        drawn: False keeps the floating leaves that `make` gives.
     """
 
     make: Make
@@ -81,11 +84,13 @@ class Entry:
     codomain: Callable[[Array], Array] = lambda y: y
     error: float = 0.0
     trained: bool = True
+    drawn: bool = True
 
     def build(self, key: PRNGKeyArray, dim: int, scale: float = 1.0) -> Bijection:
-        """The bijection with every floating leaf drawn from `N(0, scale^2)`."""
+        """The bijection, whose floating leaves are drawn from `N(0, scale^2)`."""
         key_make, key_draw = jax.random.split(key)
-        return randomised(self.make(key_make, dim), key_draw, scale)
+        made = self.make(key_make, dim)
+        return randomised(made, key_draw, scale) if self.drawn else made
 
 
 def stack(make: Make, length: int = 3) -> Make:
@@ -161,6 +166,23 @@ def moderate(x):
     return 80 * jnp.tanh(x / 80)
 
 
+def box_ends(dim):
+    """In turn: two ends, a lower one, an upper one, none."""
+    kind = jnp.arange(dim) % 4
+    return jnp.where(kind < 2, -1.0, -jnp.inf), jnp.where(kind % 2 == 0, 2.0, jnp.inf), kind
+
+
+def onto_box(dim):
+    low, high, _ = box_ends(dim)
+    return OntoBox(Box(low, high))
+
+
+def in_the_box(y):
+    low, high, kind = (jnp.broadcast_to(each, jnp.shape(y)) for each in box_ends(jnp.shape(y)[-1]))
+    between, above, below = 0.5 + 1.499 * jnp.tanh(y), low + 0.01 + positive(y), high - 0.01 - positive(-y)
+    return jnp.select([kind == 0, kind == 1, kind == 2], [between, above, below], y)
+
+
 affine = plain(DiagonalAffine.identity)
 
 ENTRIES = {
@@ -186,6 +208,9 @@ ENTRIES = {
         codomain=lambda y: jnp.where(jnp.arange(jnp.shape(y)[-1]) % 2 == 0, positive(y), y),
     ),
     "exp": Entry(plain(lambda dim: Exp((dim,))), domain=moderate, codomain=positive),
+    "onto a box": Entry(
+        plain(onto_box), domain=lambda x: 6 * jnp.tanh(x / 6), codomain=in_the_box, trained=False, drawn=False
+    ),
     "leaky relu": Entry(plain(lambda dim: LeakyReLU((dim,)))),
     "spline": Entry(plain(lambda dim: Spline.identity(dim, bins=4, bound=3.0))),
     "circular spline": Entry(plain(lambda dim: CircularSpline.identity(dim, bins=4)), domain=angle, codomain=angle),

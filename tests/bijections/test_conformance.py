@@ -161,7 +161,7 @@ def test_extremes_are_finite_in_value_and_gradient(name, direction):
     into = entry.domain if direction == "forward_and_log_det" else entry.codomain
     # The derivative of an inverse has the size of 1 / det, which leaves float32 long before the map itself does.
     largest = entry.largest if direction == "forward_and_log_det" else 1.0
-    for factor in (0, 1e-30, 1.0, largest):
+    for factor in (0, 1e-30, 1.0, largest) if entry.drawn else (1.0,):
         for size in (0, 1e-30, 1e-8, 1.0, 1e4):
             result = value_and_gradient((scaled(bijection, factor), into(size * sign)), direction)
             try:

@@ -6,7 +6,7 @@ from pushforward.bijections.base import Bijection, Volume
 from pushforward.bijections.compose import Chain, Concatenate, Frozen, Inverse, Pointwise, Stack
 from pushforward.bijections.continuous import Continuous
 from pushforward.bijections.coupling import Coupling
-from pushforward.bijections.elementwise import Exp, LeakyReLU, PartialExp, Sigmoid, Softplus, Tanh
+from pushforward.bijections.elementwise import Exp, LeakyReLU, OntoBox, PartialExp, Sigmoid, Softplus, Tanh
 from pushforward.bijections.linear import Householder, LULinear, Permutation, Rotation, TriangularAffine
 from pushforward.bijections.planar import Planar
 from pushforward.bijections.radial import Radial
@@ -46,6 +46,7 @@ __all__ = [
     "LULinear",
     "LeakyReLU",
     "MaskedAutoregressive",
+    "OntoBox",
     "PartialExp",
     "Permutation",
     "Planar",

@@ -25,6 +25,10 @@ class Translation(Bijection):
     def volume(self) -> Volume:
         return Volume.PRESERVING
 
+    @property
+    def increasing(self) -> bool:
+        return True
+
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return x + self.loc, jnp.zeros((), x.dtype)
 
@@ -55,6 +59,10 @@ class DiagonalAffine(Bijection):
     @property
     def volume(self) -> Volume:
         return Volume.CONSTANT
+
+    @property
+    def increasing(self) -> bool:
+        return True
 
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.loc + jnp.exp(self.log_scale) * x, jnp.sum(self.log_scale)
@@ -87,6 +95,10 @@ class Scaling(Bijection):
     def volume(self) -> Volume:
         return Volume.CONSTANT
 
+    @property
+    def increasing(self) -> bool:
+        return True
+
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return jnp.exp(self.log_scale) * x, self.dim * self.log_scale
 
@@ -112,6 +124,10 @@ class VolumePreservingAffine(Bijection):
     @property
     def volume(self) -> Volume:
         return Volume.PRESERVING
+
+    @property
+    def increasing(self) -> bool:
+        return True
 
     def _centred(self) -> Float[Array, " D"]:
         return self.log_scale - jnp.mean(self.log_scale)
@@ -144,6 +160,10 @@ class ActNorm(Bijection):
     @property
     def volume(self) -> Volume:
         return self.affine.volume
+
+    @property
+    def increasing(self) -> bool:
+        return True
 
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return self.affine.forward_and_log_det(x)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from pushforward.bijections.base import Bijection, Scalar, Volume
 from pushforward.bijections.transformers import Transformer
 from pushforward.nets import MADE, MaskedMLP
+from pushforward.supports import Box
 
 
 class MaskedAutoregressive(Bijection):
@@ -57,6 +58,12 @@ class MaskedAutoregressive(Bijection):
     @property
     def volume(self) -> Volume:
         return self.transformer.volume
+
+    def _image(self, box: Box) -> Box:
+        return self.transformer.image(box)
+
+    def _preimage(self, box: Box) -> Box:
+        return self.transformer.image(box)
 
     def resolve(self) -> "MaskedAutoregressive":
         network = self.network.masked() if isinstance(self.network, MADE) else self.network

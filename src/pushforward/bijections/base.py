@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from pushforward.border import Numbers, check_arrays, identity_hash, in_one_dtype
 from pushforward.devices import refuse_wrong_sums
+from pushforward.supports import Box
 
 refuse_wrong_sums()
 
@@ -134,6 +135,30 @@ class Bijection(eqx.Module):
         (score,) = pull_back((score, jnp.ones_like(log_det)))
         return y, log_det, score
 
+    @property
+    def increasing(self) -> bool:
+        """Whether `x <= y` in every number just where `f(x) <= f(y)` in every number.
+
+        So do permutations and increasing functions of each number, and they map boxes to boxes.
+        """
+        return False
+
+    def image(self, box: Box) -> Box:
+        """The smallest box known to hold `f(x)` for every `x` of a box; of all arrays, where it is whole."""
+        bijection, low, high = in_one_dtype(self, box.low, box.high)
+        return _as(low.dtype, bijection._image(Box(low, high)))
+
+    def preimage(self, box: Box) -> Box:
+        """The smallest box known to hold `f^-1(y)` for every `y` of a box."""
+        bijection, low, high = in_one_dtype(self, box.low, box.high)
+        return _as(low.dtype, bijection._preimage(Box(low, high)))
+
+    def _image(self, box: Box) -> Box:
+        return Box(self.forward(box.low), self.forward(box.high)) if self.increasing else Box.whole(self.out_shape)
+
+    def _preimage(self, box: Box) -> Box:
+        return Box(self.inverse(box.low), self.inverse(box.high)) if self.increasing else Box.whole(self.shape)
+
     def _expect(self, shape: tuple[int, ...], x: Array) -> None:
         if x.shape != shape:
             raise ValueError(
@@ -141,6 +166,10 @@ class Bijection(eqx.Module):
             )
 
     __hash__ = identity_hash
+
+
+def _as(dtype: jnp.dtype, box: Box) -> Box:
+    return Box(box.low.astype(dtype), box.high.astype(dtype))
 
 
 class Unconstrained(Bijection):

@@ -12,6 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.supports import Box
 
 
 class Chain(Bijection):
@@ -44,6 +45,12 @@ class Chain(Bijection):
     @property
     def volume(self) -> Volume:
         return max(bijection.volume for bijection in self.bijections)
+
+    def _image(self, box: Box) -> Box:
+        return reduce(lambda box, bijection: bijection.image(box), self.bijections, box)
+
+    def _preimage(self, box: Box) -> Box:
+        return reduce(lambda box, bijection: bijection.preimage(box), reversed(self.bijections), box)
 
     def resolve(self) -> "Chain":
         return Chain(tuple(bijection.resolve() for bijection in self.bijections))
@@ -122,6 +129,16 @@ class Stack(Bijection):
     def volume(self) -> Volume:
         return self.layers.volume if self.length else Volume.PRESERVING
 
+    def _image(self, box: Box) -> Box:
+        low, high = self._scan(lambda layer, ends: _ends(layer.image(Box(ends[0], ends[1]))), _ends(box))
+        return Box(low, high)
+
+    def _preimage(self, box: Box) -> Box:
+        low, high = self._scan(
+            lambda layer, ends: _ends(layer.preimage(Box(ends[0], ends[1]))), _ends(box), reverse=True
+        )
+        return Box(low, high)
+
     def resolve(self) -> "Stack":
         return Stack(eqx.filter_vmap(lambda layer: layer.resolve())(self.layers), self.length)
 
@@ -197,6 +214,12 @@ class Inverse(Bijection):
     def volume(self) -> Volume:
         return self.bijection.volume
 
+    def _image(self, box: Box) -> Box:
+        return self.bijection.preimage(box)
+
+    def _preimage(self, box: Box) -> Box:
+        return self.bijection.image(box)
+
     def resolve(self) -> "Inverse":
         return Inverse(self.bijection.resolve())
 
@@ -234,6 +257,14 @@ class Concatenate(Bijection):
     @property
     def volume(self) -> Volume:
         return max(bijection.volume for bijection in self.bijections)
+
+    def _image(self, box: Box) -> Box:
+        parts = _split_box(box, [bijection.shape[-1] for bijection in self.bijections])
+        return _beside([bijection.image(part) for bijection, part in zip(self.bijections, parts)])
+
+    def _preimage(self, box: Box) -> Box:
+        parts = _split_box(box, [bijection.out_shape[-1] for bijection in self.bijections])
+        return _beside([bijection.preimage(part) for bijection, part in zip(self.bijections, parts)])
 
     def resolve(self) -> "Concatenate":
         return Concatenate(tuple(bijection.resolve() for bijection in self.bijections))
@@ -282,6 +313,17 @@ class Pointwise(Bijection):
     def volume(self) -> Volume:
         return self.bijection.volume
 
+    def _image(self, box: Box) -> Box:
+        return self._everywhere(self.bijection.image, box)
+
+    def _preimage(self, box: Box) -> Box:
+        return self._everywhere(self.bijection.preimage, box)
+
+    def _everywhere(self, move: Callable[[Box], Box], box: Box) -> Box:
+        low, high = (end.reshape(-1, *self.bijection.shape) for end in _ends(box))
+        moved = jax.vmap(move)(Box(low, high))
+        return Box(moved.low.reshape(self.shape), moved.high.reshape(self.shape))
+
     def resolve(self) -> "Pointwise":
         return Pointwise(self.bijection.resolve(), self.places)
 
@@ -315,6 +357,12 @@ class Frozen(Bijection):
     def volume(self) -> Volume:
         return self.bijection.volume
 
+    def _image(self, box: Box) -> Box:
+        return self.bijection.image(box)
+
+    def _preimage(self, box: Box) -> Box:
+        return self.bijection.preimage(box)
+
     def _held(self) -> Bijection:
         arrays, static = eqx.partition(self.bijection, eqx.is_inexact_array)
         held: Bijection = eqx.combine(lax.stop_gradient(arrays), static)
@@ -341,3 +389,16 @@ def _concatenated(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 def _split(array: Array, sizes: list[int]) -> list[Array]:
     return jnp.split(array, list(accumulate(sizes))[:-1], axis=-1)
+
+
+def _ends(box: Box) -> tuple[Array, Array]:
+    return box.low, box.high
+
+
+def _split_box(box: Box, sizes: list[int]) -> list[Box]:
+    return [Box(low, high) for low, high in zip(_split(box.low, sizes), _split(box.high, sizes))]
+
+
+def _beside(boxes: list[Box]) -> Box:
+    low, high = (jnp.concatenate(ends, axis=-1) for ends in zip(*map(_ends, boxes)))
+    return Box(low, high)

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
 from pushforward.bijections.transformers import Transformer
+from pushforward.supports import Box
 
 Network = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 
@@ -46,6 +47,14 @@ class Coupling(Bijection):
     @property
     def volume(self) -> Volume:
         return self.transformer.volume
+
+    def _image(self, box: Box) -> Box:
+        (low, moved_low), (high, moved_high) = (jnp.split(end, [self.kept], axis=-1) for end in (box.low, box.high))
+        moved = self.transformer.image(Box(moved_low, moved_high))
+        return Box(jnp.concatenate([low, moved.low], axis=-1), jnp.concatenate([high, moved.high], axis=-1))
+
+    def _preimage(self, box: Box) -> Box:
+        return self._image(box)
 
     def _split(self, x: Float[Array, "..."]) -> tuple[Array, Array, Bijection]:
         stays, moves = jnp.split(x, [self.kept], axis=-1)

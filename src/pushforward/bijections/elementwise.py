@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.supports import Box
 
 
 class Elementwise(Bijection):
@@ -31,6 +32,10 @@ class Elementwise(Bijection):
     @property
     def volume(self) -> Volume:
         return Volume.VARYING
+
+    @property
+    def increasing(self) -> bool:
+        return True
 
 
 class Sigmoid(Elementwise):
@@ -98,6 +103,10 @@ class PartialExp(Bijection):
     def volume(self) -> Volume:
         return Volume.VARYING if any(self.which) else Volume.PRESERVING
 
+    @property
+    def increasing(self) -> bool:
+        return True
+
     def _forward_and_log_det(self, x: Float[Array, " D"]) -> tuple[Float[Array, " D"], Scalar]:
         which = np.array(self.which)
         logs = jnp.where(which, x, 0)
@@ -135,12 +144,68 @@ class LeakyReLU(Elementwise):
         return math.log(self.slope) * jnp.sum(x <= 0, dtype=x.dtype)
 
 
+class OntoBox(Bijection):
+    """From all arrays onto a box: a stretched sigmoid between two ends, `exp` beyond one, nothing without any.
+
+    Every number increases with its own; 0 goes to the middle of two ends, and to 1 from a single one.
+
+    Attributes:
+        box: held fixed.
+    """
+
+    box: Box
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.box.low.shape
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.VARYING
+
+    @property
+    def increasing(self) -> bool:
+        return True
+
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        low, high, above, below, log_width = self._ends()
+        between = above & below
+        log_above = jnp.where(between, log_width - jax.nn.softplus(-x), jnp.where(above, x, 0))
+        log_below = jnp.where(between, log_width - jax.nn.softplus(x), jnp.where(below, -x, 0))
+        y = jnp.where(above, low + jnp.exp(log_above), jnp.where(below, high - jnp.exp(log_below), x))
+        return y, jnp.sum(log_above + log_below - log_width)
+
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        low, high, above, below, log_width = self._ends()
+
+        def inverse(y: Array) -> tuple[Array, Array]:
+            log_above, log_below = jnp.log(jnp.where(above, y - low, 1)), jnp.log(jnp.where(below, high - y, 1))
+            return jnp.where(above | below, log_above - log_below, y), log_width - log_above - log_below
+
+        middle = self.forward(jnp.zeros(self.shape, y.dtype))
+        return _within(y, jax.lax.stop_gradient(self.box.low), jax.lax.stop_gradient(self.box.high), inverse, middle)
+
+    def _ends(self) -> tuple[Array, ...]:
+        """Both ends, 0 for none; whether there is a lower and an upper one; the log of the width between two, or 0."""
+        low, high = jax.lax.stop_gradient((self.box.low, self.box.high))
+        above, below = low > -jnp.inf, high < jnp.inf
+        low, high = jnp.where(above, low, 0), jnp.where(below, high, 0)
+        return low, high, above, below, jnp.log(jnp.where(above & below, high - low, 1))
+
+
 def _within(
-    y: Float[Array, "..."], low: float, high: float, inverse: Callable[[Array], tuple[Array, Array]]
+    y: Float[Array, "..."],
+    low: float | Array,
+    high: float | Array,
+    inverse: Callable[[Array], tuple[Array, Array]],
+    middle: float | Array = 0.5,
 ) -> tuple[Float[Array, "..."], Scalar]:
-    """`inverse`, with its log slopes, where `y` lies between the ends; infinite inputs without density elsewhere."""
+    """`inverse`, with its log slopes, where `y` lies between the ends; infinite inputs without density elsewhere.
+
+    `middle` is any point in between.
+    """
     inside, unknown = (y > low) & (y < high), jnp.isnan(y)
-    x, log_slope = inverse(jnp.where(inside, y, 0.5))
+    x, log_slope = inverse(jnp.where(inside, y, middle))
     outside = jnp.where(unknown, jnp.nan, jnp.where(y <= low, -jnp.inf, jnp.inf))
     without = jnp.where(unknown, jnp.nan, -jnp.inf)
     return jnp.where(inside, x, outside), jnp.sum(jnp.where(inside, log_slope, without))

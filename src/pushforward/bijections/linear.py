@@ -47,6 +47,10 @@ class Permutation(Bijection):
     def volume(self) -> Volume:
         return Volume.PRESERVING
 
+    @property
+    def increasing(self) -> bool:
+        return True
+
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return x[self.indices], jnp.zeros((), x.dtype)
 

@@ -35,6 +35,10 @@ class Reshape(Bijection):
     def volume(self) -> Volume:
         return Volume.PRESERVING
 
+    @property
+    def increasing(self) -> bool:
+        return True
+
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         return x.reshape(self.to_shape), jnp.zeros((), x.dtype)
 
@@ -69,6 +73,10 @@ class Squeeze(Bijection):
     @property
     def volume(self) -> Volume:
         return Volume.PRESERVING
+
+    @property
+    def increasing(self) -> bool:
+        return True
 
     def _forward_and_log_det(self, x: Float[Array, "H W C"]) -> tuple[Float[Array, "..."], Scalar]:
         height, width, _ = self.out_shape

@@ -33,6 +33,10 @@ class DeepSigmoidal(Bijection):
     def volume(self) -> Volume:
         return Volume.VARYING
 
+    @property
+    def increasing(self) -> bool:
+        return True
+
     def _slopes(self) -> Float[Array, "D J"]:
         return LEAST_SLOPE + jax.nn.softplus(self.raw_slopes + SLOPE_SHIFT)
 
@@ -51,13 +55,15 @@ class DeepSigmoidal(Bijection):
         return y, jnp.sum(log_slope)
 
     def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+        infinite, given = jnp.isinf(y), y
+        y = jnp.where(infinite, 0, y)
         root = lax.stop_gradient(self._bisect(y))
         value, log_slope = self._value_and_log_slope(root)
         # The derivatives of the inverse; on a plateau, where they leave the floats, the largest ones.
         most = 0.5 * jnp.log(jnp.finfo(y.dtype).max)
         error = (value - y) - lax.stop_gradient(value - y)
         x = root - error * jnp.exp(jnp.minimum(-lax.stop_gradient(log_slope), most))
-        return x, -jnp.sum(self._value_and_log_slope(x)[1])
+        return jnp.where(infinite, given, x), -jnp.sum(self._value_and_log_slope(x)[1])
 
     def _bisect(self, y: Float[Array, " D"]) -> Float[Array, " D"]:
         each = (y[:, None] - self.offsets) / self._slopes()

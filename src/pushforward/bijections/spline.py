@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.supports import Box
 
 LEAST_SIZE = 1e-3
 LEAST_SLOPE = 1e-3
@@ -66,6 +67,10 @@ class Spline(Bijection):
     def volume(self) -> Volume:
         return Volume.VARYING
 
+    @property
+    def increasing(self) -> bool:
+        return True
+
     def _knots(self) -> Knots:
         return _knots(self.raw_widths, self.raw_heights, jnp.pad(self.raw_slopes, ((0, 0), (1, 1))), self.bound)
 
@@ -116,6 +121,12 @@ class CircularSpline(Bijection):
     @property
     def volume(self) -> Volume:
         return Volume.VARYING
+
+    def _image(self, box: Box) -> Box:
+        return Box.between(-math.pi, math.pi, self.shape)
+
+    def _preimage(self, box: Box) -> Box:
+        return Box.between(-math.pi, math.pi, self.shape)
 
     def _knots(self) -> Knots:
         ends = jnp.concatenate([self.raw_slopes, self.raw_slopes[:, :1]], axis=-1)

@@ -4,6 +4,7 @@ A coupling or autoregressive layer is a network and a transformer. A transformer
 `(D, size)`, to a bijection of shape `(D,)`.
 """
 
+import math
 from abc import abstractmethod
 
 import equinox as eqx
@@ -14,6 +15,7 @@ from pushforward.bijections.affine import DiagonalAffine, Translation, VolumePre
 from pushforward.bijections.base import Bijection, Volume
 from pushforward.bijections.sigmoidal import DeepSigmoidal
 from pushforward.bijections.spline import CircularSpline, Spline, refuse_bins
+from pushforward.supports import Box
 
 
 class Transformer(eqx.Module):
@@ -33,6 +35,10 @@ class Transformer(eqx.Module):
     def elementwise(self) -> bool:
         """Whether each output depends on its own input and parameters only."""
         return True
+
+    def image(self, box: Box) -> Box:
+        """The smallest box known to hold what any bijection of the family, or its inverse, makes of a box."""
+        return Box.whole(box.low.shape)
 
     @abstractmethod
     def __call__(self, parameters: Float[Array, "D size"]) -> Bijection:
@@ -119,6 +125,9 @@ class RationalQuadratic(Transformer):
     def size(self) -> int:
         return 3 * self.bins - 1
 
+    def image(self, box: Box) -> Box:
+        return Box(jnp.minimum(box.low, -self.bound), jnp.maximum(box.high, self.bound))
+
     def __call__(self, parameters: Float[Array, "D size"]) -> Spline:
         widths, heights, slopes = jnp.split(parameters, [self.bins, 2 * self.bins], axis=-1)
         return Spline(widths, heights, slopes, self.bound)
@@ -135,6 +144,9 @@ class CircularRationalQuadratic(Transformer):
     @property
     def size(self) -> int:
         return 3 * self.bins + 1
+
+    def image(self, box: Box) -> Box:
+        return Box.between(-math.pi, math.pi, box.low.shape)
 
     def __call__(self, parameters: Float[Array, "D size"]) -> CircularSpline:
         widths, heights, slopes, turn = jnp.split(parameters, [self.bins, 2 * self.bins, 3 * self.bins], axis=-1)

@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.border import Numbers, Shape, batch_of, check_arrays, identity_hash, in_one_dtype
 from pushforward.devices import refuse_wrong_sums
+from pushforward.supports import Box
 
 refuse_wrong_sums()
 
@@ -32,6 +33,11 @@ class Distribution(eqx.Module):
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
         """Event shape: the shape of one sample."""
+
+    @property
+    def support(self) -> Box:
+        """The smallest box known to hold every sample; the density is 0 outside."""
+        return Box.whole(self.shape)
 
     @abstractmethod
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]: ...

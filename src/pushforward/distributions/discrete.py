@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.distributions.base import Distribution, over_batch
+from pushforward.supports import Box
 
 
 class Bernoulli(Distribution):
@@ -24,6 +25,10 @@ class Bernoulli(Distribution):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.logits.shape
+
+    @property
+    def support(self) -> Box:
+        return Box.between(0, 1, self.shape, integers=True)
 
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         probabilities = jnp.broadcast_to(jax.nn.sigmoid(self.logits), (*shape, *self.shape))
@@ -49,6 +54,10 @@ class Categorical(Distribution):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.logits.shape[:-1]
+
+    @property
+    def support(self) -> Box:
+        return Box.between(0, self.logits.shape[-1] - 1, self.shape, integers=True)
 
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         drawn = jax.random.categorical(key, self.logits, shape=(*shape, *self.shape))
@@ -90,6 +99,10 @@ class DiscretizedLogistic(Distribution):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.loc.shape
+
+    @property
+    def support(self) -> Box:
+        return Box.between(0, self.levels - 1, self.shape, integers=True)
 
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         noise = jax.random.logistic(key, (*shape, *self.shape), self.loc.dtype)

@@ -2,9 +2,11 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.distributions.base import Distribution, over_batch
+from pushforward.supports import Box
 
 
 class Mixture(Distribution):
@@ -36,6 +38,11 @@ class Mixture(Distribution):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.components.shape
+
+    @property
+    def support(self) -> Box:
+        boxes = eqx.filter_vmap(lambda component: component.support)(self.components)
+        return Box(jnp.min(boxes.low, axis=0), jnp.max(boxes.high, axis=0), boxes.integers)
 
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         key_which, key_components = jax.random.split(key)

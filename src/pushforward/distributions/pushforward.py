@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from pushforward.bijections import Bijection
 from pushforward.border import Numbers, Shape, batch_of, in_one_dtype
 from pushforward.distributions.base import Distribution, over_batch
+from pushforward.supports import Box
 
 
 class Pushforward(Distribution):
@@ -32,6 +33,10 @@ class Pushforward(Distribution):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.bijection.out_shape
+
+    @property
+    def support(self) -> Box:
+        return self.bijection.image(self.base.support)
 
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         return over_batch(self.bijection.resolve().forward, shape, self.base.sample(key, shape))

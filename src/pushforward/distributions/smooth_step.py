@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.border import concrete
 from pushforward.distributions.base import Distribution, over_batch
+from pushforward.supports import Box
 
 
 class SmoothStep(Distribution):
@@ -51,6 +52,10 @@ class SmoothStep(Distribution):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.start.shape[-1:]
+
+    @property
+    def support(self) -> Box:
+        return Box(self.start, self.end)
 
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         law = jax.lax.stop_gradient(self)

@@ -7,6 +7,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward.border import concrete
 from pushforward.distributions.base import Distribution, over_batch
+from pushforward.supports import Box
 
 
 class Uniform(Distribution):
@@ -30,6 +31,10 @@ class Uniform(Distribution):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.low.shape[-1:]
+
+    @property
+    def support(self) -> Box:
+        return Box(*self._box())
 
     def _box(self) -> tuple[Array, Array]:
         return jax.lax.stop_gradient((self.low, self.high))

@@ -8,6 +8,7 @@ from jax.scipy.special import i0e
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from pushforward.distributions.base import Distribution, over_batch
+from pushforward.supports import Box
 
 
 class VonMises(Distribution):
@@ -30,6 +31,11 @@ class VonMises(Distribution):
     @property
     def shape(self) -> tuple[int, ...]:
         return self.loc.shape[-1:]
+
+    @property
+    def support(self) -> Box:
+        """One period, in which the samples lie."""
+        return Box.between(-math.pi, math.pi, self.shape)
 
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         return self._sample_and_log_prob(key, shape)[0]
