@@ -23,12 +23,20 @@ class Continuous(Bijection):
         probe: of the estimate; None for the exact trace.
         tolerance: relative and absolute, of every step.
         max_steps: of the solver; a flow that needs more gives values that are not finite.
+        forward_mode: whether `jax.jvp`, `jax.jacfwd` and `jax.hessian` go through it, at the price of gradients that
+            take longer: for 16, 64 and 1024 `max_steps` about 2, 7 and 80 times as long.
+
+    Example, the Hessian of a trained flow's log-density:
+        >>> layers = dataclasses.replace(flow.bijection.layers, forward_mode=True, max_steps=64)
+        >>> flow = eqx.tree_at(lambda flow: flow.bijection.layers, flow, layers)
+        >>> jax.hessian(flow.log_prob)(x)
     """
 
     field: MLP
     probe: Probe | None = None
     tolerance: float = eqx.field(static=True, default=1e-5)
     max_steps: int = eqx.field(static=True, default=1024)
+    forward_mode: bool = eqx.field(static=True, default=False)
 
     @staticmethod
     def init(
@@ -82,6 +90,7 @@ class Continuous(Bijection):
             args=(self.field, vector),
             stepsize_controller=diffrax.PIDController(rtol=self.tolerance, atol=self.tolerance),
             max_steps=self.max_steps,
+            adjoint=diffrax.DirectAdjoint() if self.forward_mode else diffrax.RecursiveCheckpointAdjoint(),
             throw=False,
         )
         end, log_det = (leaf[-1] for leaf in solution.ys)

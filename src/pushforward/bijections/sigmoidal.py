@@ -1,5 +1,7 @@
 """Deep sigmoidal maps: Huang et al., 2018, "Neural Autoregressive Flows"."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -57,12 +59,15 @@ class DeepSigmoidal(Bijection):
     def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
         infinite, given = jnp.isinf(y), y
         y = jnp.where(infinite, 0, y)
-        root = lax.stop_gradient(self._bisect(y))
-        value, log_slope = self._value_and_log_slope(root)
-        # The derivatives of the inverse; on a plateau, where they leave the floats, the largest ones.
-        most = 0.5 * jnp.log(jnp.finfo(y.dtype).max)
-        error = (value - y) - lax.stop_gradient(value - y)
-        x = root - error * jnp.exp(jnp.minimum(-lax.stop_gradient(log_slope), most))
+        # The least slope whose square fits into the floats stands for all of a plateau.
+        least = jnp.finfo(y.dtype).tiny ** 0.5
+
+        def tangent(jacobian: Callable[[Array], Array], right: Array) -> Array:
+            return right / jnp.maximum(jacobian(jnp.ones_like(right)), least)
+
+        x = lax.custom_root(
+            lambda x: self._value_and_log_slope(x)[0] - y, y, lambda _, start: self._bisect(start), tangent
+        )
         return jnp.where(infinite, given, x), -jnp.sum(self._value_and_log_slope(x)[1])
 
     def _bisect(self, y: Float[Array, " D"]) -> Float[Array, " D"]:

@@ -47,8 +47,8 @@ def top_eigenvalues(
     eigenvalue of several eigenvectors is found once.
 
     Args:
-        model: one model, not an ensemble; losses with a custom reverse derivative only (`jax.custom_vjp`, continuous
-            flows) cannot be differentiated forward.
+        model: one model, not an ensemble; losses with a custom reverse derivative only (`jax.custom_vjp`) cannot be
+            differentiated forward, continuous flows with `forward_mode` alone.
         loss: of a model, in nats, with data and key fixed, such as `objectives.HeldOut`.
         key: of the start vector.
         count: how many eigenvalues.
