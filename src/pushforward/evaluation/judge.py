@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from pushforward.distributions import Pushforward
 from pushforward.evaluation.grid import GridEstimate, grid_estimate
@@ -21,6 +21,8 @@ from pushforward.evaluation.psis import K_HAT_LIMIT, verdict
 from pushforward.targets import Target
 
 FAR = 5.0
+EXACT_DRAWS = 2**12
+MISSED = "the flow misses a part of the target"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Judgement:
             little of what q misses, so that on average it is too low: a lower estimate. None where `k_hat` is over 0.7.
         reverse_kl_grid: `KL(q || p)` by quadrature, in 2-D.
         forward_kl_grid: `KL(p || q)` by quadrature, in 2-D.
+        forward_kl: `KL(p || q)` from exact draws of p, where there are any: they see what q misses.
+        forward_kl_std_error: its standard error.
         log_z: the target's log Z.
         log_z_estimate: log Z by importance sampling from q.
         log_z_std_error: its standard error.
@@ -54,6 +58,8 @@ class Judgement:
     kl_estimate: float | None = None
     reverse_kl_grid: float | None = None
     forward_kl_grid: float | None = None
+    forward_kl: float | None = None
+    forward_kl_std_error: float | None = None
     log_z: float | None = None
     log_z_estimate: float | None = None
     log_z_std_error: float | None = None
@@ -77,17 +83,22 @@ def judge(flow: Pushforward, target: Target, key: PRNGKeyArray, samples: int = 2
         >>> judge(flow, targets.make("u1"), jax.random.key(0)).kl
     """
     key_weights, key_grid = jax.random.split(key)
+    key_exact = jax.random.fold_in(key_grid, 1)
     weights = np.asarray(eqx.filter_jit(log_weights)(flow, target.log_densities, key_weights, samples))
     judgement = Judgement(log_z=target.log_z, samples=len(weights))
     if target.dim == 2:
         judgement = _judge_by_quadrature(judgement, grid_estimate(flow, target, key_grid))
+    if target.sample is not None and target.log_z is not None:
+        x = target.sample(key_exact, EXACT_DRAWS)
+        log_p, log_q = target.log_densities(x) - target.log_z, eqx.filter_jit(flow.log_prob)(x)
+        judgement = _judge_by_exact_draws(judgement, np.asarray(log_p - log_q, np.float64))
     try:
         judgement = _judge_by_importance(judgement, importance_estimate(weights))
     except ValueError as error:
         complaint = _complaint(flow, target, key_weights, samples)
         found = str(error) if complaint is None else f"{error}: {complaint}"
         judgement = replace(judgement, warnings=[*judgement.warnings, found])
-    return replace(judgement, warnings=[*judgement.warnings, *_contradictions(judgement)])
+    return replace(judgement, warnings=[*judgement.warnings, *contradictions(judgement)])
 
 
 def _complaint(flow: Pushforward, target: Target, key: PRNGKeyArray, samples: int) -> str | None:
@@ -113,6 +124,17 @@ def _judge_by_quadrature(judgement: Judgement, grid: GridEstimate) -> Judgement:
         log_z_grid=grid.log_z,
         warnings=warnings,
     )
+
+
+def _judge_by_exact_draws(judgement: Judgement, log_ratios: Float[np.ndarray, " n"]) -> Judgement:
+    """By `log p - log q` at draws of p."""
+    finite = np.isfinite(log_ratios)
+    if not finite.all():
+        lost = f"{np.sum(~finite):,} of {len(log_ratios):,} draws of the target"
+        found = f"the log-densities are not finite at {lost}: no KL(p‖q) by them"
+        return replace(judgement, warnings=[*judgement.warnings, found])
+    std_error = log_ratios.std(ddof=1) / math.sqrt(len(log_ratios))
+    return replace(judgement, forward_kl=float(log_ratios.mean()), forward_kl_std_error=float(std_error))
 
 
 def _judge_by_importance(judgement: Judgement, estimate: ImportanceEstimate) -> Judgement:
@@ -150,16 +172,18 @@ def _about_weights(estimate: ImportanceEstimate, trusted: bool, known: bool) -> 
     return found
 
 
-def _contradictions(judgement: Judgement) -> list[str]:
-    """What two routes to one number say of each other."""
+def contradictions(judgement: Judgement) -> list[str]:
+    """What two routes to one number say of each other, in words."""
     found = []
     kl, error = judgement.kl, judgement.kl_std_error
     if kl is not None and error is not None and kl < -4 * error:
         found.append("KL(q‖p) is negative beyond its error: the target's log Z is wrong")
     log_z, estimate, error = judgement.log_z, judgement.log_z_estimate, judgement.log_z_std_error
     if log_z is not None and estimate is not None and error is not None and abs(estimate - log_z) > 4 * error:
-        found.append("the estimate of log Z is over 4 standard errors off: the flow misses a part of the target")
-    reverse, forward = judgement.reverse_kl_grid, judgement.forward_kl_grid
-    if reverse is not None and forward is not None and forward > max(3 * reverse, 0.5):
-        found.append("KL(p‖q) is far above KL(q‖p): the flow misses a part of the target")
+        found.append(f"the estimate of log Z is over 4 standard errors off: {MISSED}")
+    pairs = (judgement.reverse_kl_grid, judgement.forward_kl_grid), (kl, judgement.forward_kl)
+    if any(
+        forward > max(3 * reverse, 0.5) for reverse, forward in pairs if reverse is not None and forward is not None
+    ):
+        found.append(f"KL(p‖q) is far above KL(q‖p): {MISSED}")
     return found

@@ -196,9 +196,11 @@ def _posterior(run: DlgmRun, result: Result) -> str:
         return "How far q(z|x) is from the true posterior could not be measured."
     by = f"by {ESTIMATORS[result['kl_posterior_by']]}, on {_first(run, result['kl_posterior_by'])}"
     if kl < 2 * (result["kl_posterior_std_error"] or 0.0):
-        return f"These draws cannot tell q(z|x) from the true posterior: {POSTERIOR_KL} is {text} {by}; 0 is perfect."
+        told = "These draws cannot tell q(z|x) from the true posterior"
+        return f"{told}: {POSTERIOR_KL} is at least {text} {by}; 0 is perfect."
     words = next((words for limit, words in summary.CLOSENESS if kl < limit), "far from")
-    return f"q(z|x) is {words} the true posterior: {POSTERIOR_KL} is {text} {by}, where 0 is perfect."
+    at_best = f"At best, q(z|x) is {words} the true posterior"
+    return f"{at_best}: on average, {POSTERIOR_KL} is at least {text} {by}, where 0 is perfect."
 
 
 def _latents(result: Result) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pushforward.evaluation.judge import MISSED, Judgement, contradictions
 from pushforward.experiments.runs import FitRun
 from pushforward.experiments.studies import Study
 from pushforward.experiments.studies.rezende_mohamed_figure_3 import EnergiesStudy
@@ -64,6 +65,9 @@ COLUMNS = [
     "restarts",
 ]
 LINE = 120
+REPRODUCIBLE_K_HAT = 0.6
+UNTRUSTED = "†"
+JUDGED = "kl", "kl_std_error", "reverse_kl_grid", "forward_kl_grid", "log_z", "log_z_estimate", "log_z_std_error"
 
 
 def write_study(study: Study[Any, Any]) -> Path:
@@ -139,7 +143,9 @@ def _energies(study: EnergiesStudy) -> Described:
     words = (
         "All divergences in nats; 0 is perfect. `KL(q‖p)` from 131,072 draws of the best restart, with its standard "
         "error; `log Z error`: the importance-sampling estimate less the value by quadrature, with its standard error; "
-        "`restarts`: median and worst KL of all restarts."
+        f"`restarts`: median and worst KL of all restarts. {UNTRUSTED}: not to be trusted, other draws may give other "
+        f"numbers: k-hat is over {REPRODUCIBLE_K_HAT}, or log Z or `KL(p‖q)` shows that the flow misses a "
+        "part of the target."
     )
     caption = "The best restart of each flow on the colour scale of its target; the lowest KL of a row is in bold."
     table = Table(COLUMNS, [_cells(row) for row in rows], text_columns=3)
@@ -159,16 +165,24 @@ def _row(run: FitRun) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> list[str]:
     kls = sorted(math.inf if kl is None else kl for kl in row["restarts"])
     log_z_error = None if row["log_z_estimate"] is None else row["log_z_estimate"] - row["log_z"]
+    mark = f" {UNTRUSTED}" if _untrusted(row) else ""
     numbers = [
         number(row["kl"], row["kl_std_error"]),
         number(row["reverse_kl_grid"]),
         number(row["forward_kl_grid"]),
-        number(log_z_error, row["log_z_std_error"]),
-        None if row["ess_fraction"] is None else f"{row['ess_fraction']:.1%}",
-        None if row["k_hat"] is None else f"{row['k_hat']:.2f}",
+        None if log_z_error is None else f"{number(log_z_error, row['log_z_std_error'])}{mark}",
+        None if row["ess_fraction"] is None else f"{row['ess_fraction']:.1%}{mark}",
+        None if row["k_hat"] is None else f"{row['k_hat']:.2f}{mark}",
         f"{number(kls[len(kls) // 2]) or DASH}, {number(kls[-1]) or DASH}",
     ]
     return [row["target"], row["flow"], str(row["length"]), *(text or DASH for text in numbers)]
+
+
+def _untrusted(row: dict[str, Any]) -> bool:
+    if row["k_hat"] is None or row["k_hat"] > REPRODUCIBLE_K_HAT:
+        return True
+    judgement = Judgement(**{name: row[name] for name in JUDGED})
+    return any(MISSED in contradiction for contradiction in contradictions(judgement))
 
 
 DESCRIBE: dict[type[Any], Callable[[Any], Described]] = {

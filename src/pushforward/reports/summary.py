@@ -17,6 +17,7 @@ STD_ERRORS = {
     "kl_estimate": "kl_std_error",
     "free_energy": "kl_std_error",
     "log_z_estimate": "log_z_std_error",
+    "forward_kl": "forward_kl_std_error",
 }
 
 
@@ -67,10 +68,13 @@ def results(target: Target, result: Result) -> Table:
         ),
         ("KL(q‖p), quadrature", "reverse_kl_grid", "the same without sampling noise", no_grid),
         ("KL(p‖q), quadrature", "forward_kl_grid", "large where the flow misses mass of the target", no_grid),
+        ("KL(p‖q), exact draws", "forward_kl", "the same, from draws of the target", "no draws of this target"),
         ("log Z", "log_z", "normaliser of the target", "not known for this target"),
         ("log Z, importance sampling", "log_z_estimate", "estimated from draws of the flow", unmeasured),
     )
-    table = [row(name, number(result[key], result.get(STD_ERRORS.get(key, ""))), *says) for name, key, *says in rows]
+    table = [
+        row(name, number(result.get(key), result.get(STD_ERRORS.get(key, ""))), *says) for name, key, *says in rows
+    ]
     ess, k_hat = _percentage(result["ess_fraction"]), _two_decimals(result["k_hat"])
     table.append(row("effective sample size", ess, "of the draws, once weighted by p/q", unmeasured))
     table.append(row("Pareto k̂", k_hat, result["k_hat_verdict"], result["k_hat_verdict"] or unmeasured))
