@@ -314,3 +314,9 @@ def test_a_fit_of_ones_own_function_opens_without_it(folder, capsys):
     assert code == 0
     code, _, _ = run(capsys, "export", "run", "--n", 5)
     assert code == 0
+    code, _, _ = run(capsys, "report", "run")
+    assert code == 0
+    page = (folder / "run/report.html").read_text()
+    assert "no picture of the target: cannot import" in page
+    assert "Free energy" in page
+    assert "Target and fit" not in page

@@ -7,8 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from jaxtyping import Array
 
 from pushforward.distributions import Pushforward
+from pushforward.errors import UserError
 from pushforward.reports import figures, run_states, summary
 from pushforward.reports.animation import density_animation
 from pushforward.reports.html import Drawings, Picture, render, write_pictures
@@ -57,23 +59,30 @@ class FitRun(Protocol):
 def write_report(run: FitRun) -> Path:
     """Write `figures/*.png`, `figures/training.gif` and `report.html` into the folder of the run.
 
+    Where the target is a function that cannot be had here, the report says so, and has the pictures of the flow alone.
+
     Returns:
         The path of `report.html`.
     """
-    folder = run.folder / "figures"
-    pictures = write_pictures(folder, _drawings(run))
-    if run.target.dim == 2 and len(run.snapshots) > 1:
+    folder, warnings = run.folder / "figures", summary.warnings(run.result)
+    try:
+        target, evaluable = run.target, True
+    except UserError as error:
+        target, evaluable = _named_only(run), False
+        warnings = [*warnings, f"no picture of the target: {error}"]
+    pictures = write_pictures(folder, _drawings(run, target) if evaluable else _drawings_of_the_flow(run, target))
+    if evaluable and target.dim == 2 and len(run.snapshots) > 1:
         path = folder / "training.gif"
-        density_animation(run.target, list(run.snapshots), path)
+        density_animation(target, list(run.snapshots), path)
         caption = "The fitted density of the best restart while it was trained, on the colour scale of the densities."
         pictures.append(Picture("Training", caption, path.read_bytes(), pixel_ratio=1))
     report = run.folder / "report.html"
     report.write_text(
         render(
-            f"A flow fitted to {run.target.name}",
-            verdict=summary.verdict(run.target, run.result),
-            results=summary.results(run.target, run.result),
-            warnings=summary.warnings(run.result),
+            f"A flow fitted to {target.name}",
+            verdict=summary.verdict(target, run.result),
+            results=summary.results(target, run.result),
+            warnings=warnings,
             pictures=pictures,
             restarts=summary.restarts(run.result),
             configuration=summary.configuration(asdict(run.config)),
@@ -85,20 +94,34 @@ def write_report(run: FitRun) -> Path:
     return report
 
 
-def _drawings(run: FitRun) -> Drawings:
-    key_samples, key_layers, key_states = jax.random.split(jax.random.key(0), 3)
-    target, flow = run.target, run.model
-    metrics = run.metrics
-    losses = np.array([record["loss"] for record in metrics], float)
-    steps = np.array([record["step"] for record in metrics], int)
+def _named_only(run: FitRun) -> Target:
+    """What a run knows of its target without the function itself."""
+
+    def unavailable(_: Array) -> Array:
+        raise UserError(f"{run.config.target} is not at hand")
+
+    return Target(run.config.target, run.model.shape[0], unavailable, run.result["log_z"])
+
+
+def _drawings(run: FitRun, target: Target) -> Drawings:
+    key_samples, key_states = jax.random.split(jax.random.key(0))
     return [
         (
             "densities",
             "Target and fit",
             "Both densities on one colour scale; its end is the density that 2% of the target's mass exceeds.",
-            figures.densities(target, flow),
+            figures.densities(target, run.model),
         ),
-        ("samples", "Samples", _samples_caption(target), figures.samples(target, flow, key_samples)),
+        ("samples", "Samples", _samples_caption(target), figures.samples(target, run.model, key_samples)),
+        *_drawings_of_the_flow(run, target),
+        run_states.beside_target(target, run.model, key_states),
+    ]
+
+
+def _drawings_of_the_flow(run: FitRun, target: Target) -> Drawings:
+    losses = np.array([record["loss"] for record in run.metrics], float)
+    steps = np.array([record["step"] for record in run.metrics], int)
+    return [
         (
             "loss",
             "Free energy",
@@ -111,9 +134,8 @@ def _drawings(run: FitRun) -> Drawings:
             "layers",
             "Layer by layer",
             "Samples of the base and where the layers move them. A point keeps the colour of its place in the base.",
-            figures.layers(flow, key_layers),
+            figures.layers(run.model, jax.random.key(1)),
         ),
-        run_states.beside_target(target, flow, key_states),
     ]
 
 
