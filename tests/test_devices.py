@@ -4,10 +4,15 @@ import os
 import subprocess
 import sys
 from importlib.metadata import version
+from itertools import pairwise
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from pushforward.devices import has_wrong_sums
+from pushforward import devices
+from pushforward.devices import has_wrong_sums, memory_maps
+from pushforward.experiments.studies.base import write_cell
 
 
 @pytest.mark.parametrize(
@@ -45,3 +50,20 @@ def test_every_device_has_threads_for_its_own_tasks(given, devices, threads_at_l
     assert devices in (None, shown)
     assert int(threads) >= threads_at_least
     assert given.get("NPROC", threads) == threads
+
+
+@pytest.mark.skipif(not devices.LIMIT_OF_MAPS.is_file(), reason="memory maps are counted on Linux only")
+def test_a_study_of_200_unlike_cells_does_not_run_out_of_memory_maps(tmp_path, monkeypatch):
+    """The limit is set to 100 maps above what is there."""
+    jax.clear_caches()
+    most = memory_maps() + 100
+    limit = tmp_path / "max_map_count"
+    limit.write_text(str(2 * most))
+    monkeypatch.setattr(devices, "LIMIT_OF_MAPS", limit)
+    counts = []
+    for cell in range(200):
+        total = jax.jit(lambda x, cell=cell: jnp.sum(jnp.sin(cell * x @ x.T)))(jnp.ones((2 + cell, 3)))
+        write_cell(tmp_path / f"{cell}.json", {"total": float(total), "settings": {}})
+        counts.append(memory_maps())
+    assert max(counts) <= most
+    assert any(after < before for before, after in pairwise(counts))

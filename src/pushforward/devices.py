@@ -3,10 +3,12 @@
 import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 from pushforward.errors import UserError
 
 OVERRIDE = "PUSHFORWARD_ANY_JAX"
+LIMIT_OF_MAPS = Path("/proc/sys/vm/max_map_count")
 
 
 def use_all_cores() -> None:
@@ -47,3 +49,21 @@ def refuse_wrong_sums() -> None:
 def has_wrong_sums(release: str) -> bool:
     """Whether this version of JAX is one of 0.9.0 to 0.10.2."""
     return (0, 9) <= tuple(int(part) for part in release.split(".")[:2]) < (0, 11)
+
+
+def forget_programs() -> None:
+    """Drop compiled programs once the process holds half of the memory maps that Linux allows it.
+
+    Each program holds some; a study of thousands of unlike cells would end with "LLVM ERROR: Unable to allocate section
+    memory". Elsewhere than on Linux there is no such limit.
+    """
+    if LIMIT_OF_MAPS.is_file() and 2 * memory_maps() > int(LIMIT_OF_MAPS.read_text()):
+        import jax
+
+        jax.clear_caches()
+
+
+def memory_maps() -> int:
+    """How many memory maps this process holds (Linux)."""
+    with open("/proc/self/maps") as maps:
+        return sum(1 for _ in maps)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from pushforward.devices import forget_programs
 from pushforward.errors import UserError
 from pushforward.experiments.config import RunConfig
 from pushforward.experiments.runs import open_run, start_run
@@ -39,6 +40,7 @@ def finished_run(config: RunConfig, folder: Path, train: Callable[[Any], Any]) -
         raise UserError(f"{folder} holds another run; choose another --out")
     if not run.finished:
         train(run)
+        forget_programs()
     return run
 
 
@@ -56,7 +58,8 @@ def finished_cell(path: Path, settings: dict[str, Any]) -> bool:
 
 
 def write_cell(path: Path, result: dict[str, Any]) -> None:
-    """Write the file of a cell, whole or not at all."""
+    """Write the file of a cell, whole or not at all, and forget the programs of the cells before if they are many."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(result, allow_nan=False) + "\n")
     partial.replace(path)
+    forget_programs()
