@@ -88,6 +88,7 @@ REFUSED = {
         Affine.init(), MADE.init(KEY, 3, 3, 8, 1), 3
     ),
     "coupling of nothing": lambda: Coupling(Affine.init(), MLP.init(KEY, 3, 0, 8, 1), (3,), 3),
+    "coupling with another number of outputs": lambda: Coupling(Affine.init(), MLP.init(KEY, 1, 3, 8, 1), (3,), 1),
     "Lipschitz constant of 1": lambda: LipschitzMLP.init(KEY, 2, 4, 1, 1.0),
     "chain of nothing": lambda: Chain(()),
     "chain of two sizes": lambda: Chain((Translation(zeros(2)), Translation(zeros(3)))),

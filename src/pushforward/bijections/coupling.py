@@ -1,5 +1,6 @@
 """Coupling layers: a part of the dimensions stays, and moves the others."""
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -26,7 +27,7 @@ class Coupling(Bijection):
         kept: how many numbers of the last axis stay.
 
     Raises:
-        ValueError: nothing stays, or nothing is left to transform.
+        ValueError: nothing stays, nothing is left to transform, or the network emits another number of parameters.
     """
 
     transformer: Transformer
@@ -38,6 +39,15 @@ class Coupling(Bijection):
         if not 0 < self.kept < self.event_shape[-1]:
             raise ValueError(
                 f"{self.kept} of {self.event_shape[-1]} dimensions cannot stay: some must, and some must move"
+            )
+        *places, last = self.event_shape
+        stays = jnp.zeros((*places, self.kept))
+        emitted = eqx.filter_eval_shape(self.network, stays)
+        parameters = math.prod(places) * (last - self.kept) * self.transformer.size
+        if emitted.size != parameters:
+            raise ValueError(
+                f"the network emits {emitted.size} numbers for an input of shape {stays.shape}, the layer takes "
+                f"{parameters}: {self.transformer.size} for each that moves"
             )
 
     @property
