@@ -14,6 +14,8 @@ from pushforward.flows import RECIPES
 
 DEADLINE = 600
 
+slow = pytest.mark.slow
+
 DENSITIES = """
 import jax.numpy as jnp
 import numpy as np
@@ -86,7 +88,7 @@ def run_all(folder, commands, **environment):
 SMALL = "--samples 4096 --frames 2 --steps 200"
 
 
-@pytest.mark.parametrize("devices", ["1", "2", "4"])
+@pytest.mark.parametrize("devices", [pytest.param("1", marks=slow), "2", pytest.param("4", marks=slow)])
 def test_every_routine_of_lapack(tmp_path, devices):
     (tmp_path / "densities.py").write_text(DENSITIES)
     run_all(
@@ -99,6 +101,7 @@ def test_every_routine_of_lapack(tmp_path, devices):
     )
 
 
+@slow
 def test_the_residual_flow(tmp_path):
     """Whose log-determinants are those of batches of Jacobians."""
     run_all(
@@ -111,7 +114,7 @@ def test_the_residual_flow(tmp_path):
     )
 
 
-@pytest.mark.slow
+@slow
 def test_every_family(tmp_path):
     vectors = [name for name in RECIPES if name != "glow"]
     run_all(
@@ -121,6 +124,6 @@ def test_every_family(tmp_path):
     )
 
 
-@pytest.mark.slow
+@slow
 def test_the_smallest_study_of_bounds(tmp_path):
     run_all(tmp_path, ["reproduce vp-bound --budget smoke"], JAX_NUM_CPU_DEVICES="2")

@@ -115,6 +115,7 @@ def test_log_det_and_round_trip(name):
 @every_entry
 @settings(max_examples=4)
 @given(dim=st.sampled_from([1, 3]), seed=st.integers(0, 2**31 - 1), scale=st.floats(0.01, 2))
+@pytest.mark.slow
 def test_any_dimension_seed_and_scale_in_float64(name, dim, seed, scale):
     with jax.enable_x64(True):
         bijection = build(name, dim, scale, seed)

@@ -11,10 +11,17 @@ import pytest
 from pushforward.bijections import Continuous
 from pushforward.distributions import Pushforward
 from tests.bijections.constructors import ENTRIES as BIJECTIONS
-from tests.contracts.test_border import bijection_of, distribution_of, every_bijection, every_recipe, flow_of
+from tests.contracts.test_border import bijection_of, distribution_of, every_recipe, flow_of
 from tests.distributions.constructors import ENTRIES as DISTRIBUTIONS
 
 STEP = 1e-4
+
+slow = pytest.mark.slow
+# One of each kind of parts; `make check-all` takes them all.
+QUICK = ("planar", "spline", "deep sigmoidal", "affine coupling", "autoregressive, affine", "residual", "onto a box")
+some_bijections = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else slow) for name in BIJECTIONS]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +56,7 @@ def assert_derivatives_agree(function, x):
     np.testing.assert_allclose(second @ direction, differences, rtol=1e-3, atol=1e-3)
 
 
-@every_bijection
+@some_bijections
 @pytest.mark.parametrize("direction", ["forward_and_log_det", "inverse_and_log_det"])
 def test_derivatives_of_bijections(name, direction):
     """Of a sum of squares of the values and of the log-determinant, in the point."""
@@ -73,6 +80,7 @@ def test_derivatives_of_distributions(name):
     assert_derivatives_agree(flat(distribution.log_prob, distribution.shape), x.ravel())
 
 
+@slow
 @every_recipe
 def test_derivatives_of_recipes(recipe):
     flow = in_forward_mode(flow_of(recipe))
@@ -80,7 +88,7 @@ def test_derivatives_of_recipes(recipe):
     assert_derivatives_agree(flat(flow.log_prob, flow.shape), x.ravel())
 
 
-@every_bijection
+@some_bijections
 def test_a_batch_of_bijections_is_each_of_them(name):
     """`vmap` over parameters and points, and over points of another axis."""
     entry = BIJECTIONS[name]
@@ -99,6 +107,7 @@ def test_a_batch_of_bijections_is_each_of_them(name):
     np.testing.assert_allclose(last[..., 2], expected, rtol=1e-6, atol=1e-9)
 
 
+@slow
 @every_recipe
 def test_derivatives_in_the_parameters(recipe):
     """Of a log-density: along a direction, forward against reverse mode."""

@@ -96,6 +96,7 @@ def test_a_cell_does_not_depend_on_those_beside_it():
 
 
 @pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.slow
 def test_every_flow_is_measured(flow):
     cell = Cell("circle", 4, "normal", 0.01, flow)
     (result,) = results([cell]).values()
@@ -108,6 +109,7 @@ def test_every_flow_is_measured(flow):
 
 
 @pytest.mark.parametrize(("base", "diagonal"), list(zip(BASES, itertools.cycle(DIAGONALS))))
+@pytest.mark.slow
 def test_every_base_is_measured(base, diagonal):
     """A volume-preserving flow keeps the shape of its base's density of states, which is that of its own draws."""
     cell = Cell("segment-uniform", 3, "uniform", 0.01, "nice", base, diagonal)

@@ -94,6 +94,7 @@ def test_nuts_samples_circular_splines():
     assert_nuts_agrees(Pushforward(flow.base, randomised(flow.bijection, jax.random.key(1), 0.1)))
 
 
+@pytest.mark.slow
 def test_nuts_samples_what_is_partly_positive():
     assert_nuts_agrees(partly_positive(3))
 

@@ -136,6 +136,7 @@ def test_rotation_changes_nothing_but_the_frame(name, noise, x64):
 
 
 @every_admitted
+@pytest.mark.slow
 def test_float32_at_a_small_scale_in_many_dimensions(name, noise):
     """On samples and 5 and 50 scales off, along the manifold and in all directions: finite, and right to rounding."""
     scale, dim = 1e-3, 196

@@ -127,6 +127,7 @@ def test_full_covariance(x64):
     ("name", "gradient"),
     [*((name, "doubly-reparameterised") for name in FLOWS), ("planar", "reparameterised"), ("iaf", "reparameterised")],
 )
+@pytest.mark.slow
 def test_gradient_reaches_every_parameter(name, gradient):
     """From parameters at random."""
     model = at_random(build(name, latents=(2, 1), covariance="full", activation="tanh"))

@@ -128,6 +128,7 @@ class TestOneDimension:
 
 @every_family
 @pytest.mark.parametrize(("dim", "n"), [(1, 1_000_000), (3, 100_000)])
+@pytest.mark.slow
 def test_against_samples(name, dim, n, x64):
     """Mean, variance and distribution function to 5 standard errors: an error rate below 2e-4 for all."""
     distribution = FAMILIES[name](dim)
