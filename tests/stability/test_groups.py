@@ -155,10 +155,13 @@ def test_networks_of_angles():
     np.testing.assert_array_equal(scale.network.network.biases[-1], [True] * 6 + [False])
 
 
-@pytest.mark.parametrize("network", [GatedConvolution.init(KEY, 1, 6), Sequential(()), Dense.init(KEY, 1, 6, pieces=2)])
-def test_an_unknown_last_layer_is_an_error(network):
+@pytest.mark.parametrize(
+    ("transformer", "network", "shape"),
+    [(Affine.init(), GatedConvolution.init(KEY, 1, 6), (2, 2, 4)), (Additive(), Sequential(()), (2,))],
+)
+def test_an_unknown_last_layer_is_an_error(transformer, network, shape):
     with pytest.raises(TypeError, match=f"last layer of {type(network).__name__} is not known"):
-        parameter_groups(Coupling(Affine.init(), network, (2, 2, 4), 1))
+        parameter_groups(Coupling(transformer, network, shape, 1))
 
 
 def test_groups_are_those_of_the_kind_of_flow_and_not_of_its_parameters():

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -44,10 +45,11 @@ class Coupling(Bijection):
         stays = jnp.zeros((*places, self.kept))
         emitted = eqx.filter_eval_shape(self.network, stays)
         parameters = math.prod(places) * (last - self.kept) * self.transformer.size
-        if emitted.size != parameters:
+        sizes = [array.size for array in jax.tree.leaves(emitted)]
+        if sizes != [parameters]:
             raise ValueError(
-                f"the network emits {emitted.size} numbers for an input of shape {stays.shape}, the layer takes "
-                f"{parameters}: {self.transformer.size} for each that moves"
+                f"the network emits {' + '.join(map(str, sizes))} numbers for an input of shape {stays.shape}, the layer "
+                f"takes {parameters}: {self.transformer.size} for each that moves"
             )
 
     @property
