@@ -103,7 +103,7 @@ def test_one_wild_value_is_named_with_a_way_round(tmp_path):
     path = write(tmp_path / "mine.csv", rows, "a,b")
     (warning,) = load(path).warnings
     assert "column 'b' holds 1e+06 in row 17, " in warning
-    assert "leave it out with --drop-rows 17, or use --base student-t" in warning
+    assert "leave it out with --drop-rows 17, or keep it with --base student-t" in warning
     dropped = load(path, options=TableOptions(drop_rows=(17,)))
     assert dropped.warnings == ()
     assert count(dropped) == 1999

@@ -325,7 +325,16 @@ def test_the_average_of_the_parameters_follows_its_recursion():
     for step in range(steps):
         now = min(decay, (1 + step) / (10 + step))
         average = now * average + (1 - now) * np.asarray(trained(step + 1).model["x"])
-    fitted = trained(steps, average_decay=decay, validate=lambda model: jnp.sum(model["x"]))
+    fitted = trained(steps, average_decay=decay, validate=lambda model: -jnp.sum(model["x"]))
     np.testing.assert_allclose(fitted.model["x"], average, rtol=1e-5)
-    np.testing.assert_allclose(fitted.records[-1].validation, average.sum(axis=-1), rtol=1e-5)
+    np.testing.assert_allclose(fitted.records[-1].validation, -average.sum(axis=-1), rtol=1e-5)
     assert np.all(np.abs(fitted.model["x"] - trained(steps).model["x"]) > 0)
+
+
+def test_where_no_step_is_better_the_model_is_as_it_was():
+    make_model, loss = noisy_bowl()
+    models = ensemble(make_model, jax.random.key(1), 2)
+    options = {"steps": 20, "optimizer": optax.sgd(0.05), "validate": lambda model: jnp.sum(model["x"])}
+    fitted = fit(models, loss, key=jax.random.key(0), **options)
+    assert fitted.best_steps.tolist() == [0, 0]
+    np.testing.assert_array_equal(fitted.model["x"], models["x"])

@@ -48,8 +48,8 @@ class Coupling(Bijection):
         sizes = [array.size for array in jax.tree.leaves(emitted)]
         if sizes != [parameters]:
             raise ValueError(
-                f"the network emits {' + '.join(map(str, sizes))} numbers for an input of shape {stays.shape}, the layer "
-                f"takes {parameters}: {self.transformer.size} for each that moves"
+                f"the network emits {' + '.join(map(str, sizes))} numbers for an input of shape {stays.shape}, "
+                f"the layer takes {parameters}: {self.transformer.size} for each that moves"
             )
 
     @property

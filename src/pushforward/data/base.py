@@ -47,6 +47,11 @@ class Dataset:
         """The shape of one row or image."""
         return self.train.shape[1:]
 
+    def learned(self, rows: Float32[np.ndarray, "n D"]) -> Float64[np.ndarray, "n D"]:
+        """Rows of a table as a flow learns them: in double precision, the logarithms of logged columns."""
+        rows = rows.astype(np.float64)
+        return np.where(self.logged, np.log(np.where(self.logged, rows, 1.0)), rows) if any(self.logged) else rows
+
 
 @dataclass(frozen=True)
 class Split:
@@ -127,7 +132,7 @@ class TableOptions:
         log: the names of positive columns of which the flow learns the logarithm.
         drop_rows: rows to leave out, numbered from 1 below the line of names.
         allow_degenerate: go on where columns determine each other or there are no more rows than columns.
-        heavy_tails: whether the base expects them, so that far values are no cause for a warning.
+        heavy_tails: whether the base expects them, so that many far values are no cause for a warning.
         text: how a text file is written.
     """
 

@@ -56,8 +56,7 @@ def doubts(
     found = []
     for column, x in zip(columns, values.T):
         found += _repeated_values(column, x) + _index(column, x) + _digits(column, x)
-        if not heavy_tails:
-            found += _wild(column, x, kept)
+        found += _wild(column, x, heavy_tails, kept)
     return found
 
 
@@ -85,7 +84,7 @@ def _digits(column: str, x: Float64[np.ndarray, " n"]) -> list[str]:
     return [f"column {brief(column)} varies by too little for float32: subtract a constant from it"]
 
 
-def _wild(column: str, x: Float64[np.ndarray, " n"], kept: Int[np.ndarray, " n"]) -> list[str]:
+def _wild(column: str, x: Float64[np.ndarray, " n"], heavy_tails: bool, kept: Int[np.ndarray, " n"]) -> list[str]:
     centre, scale = robust_moments(x)
     if not scale > 0:
         return []
@@ -96,9 +95,11 @@ def _wild(column: str, x: Float64[np.ndarray, " n"], kept: Int[np.ndarray, " n"]
     worst = wild[np.argmax(distance[wild])]
     far = f"{x[worst]:g} in row {kept[worst] + 1:,}, {distance[worst]:,.0f} robust standard deviations from the median"
     if len(wild) > MOST_NAMED:
-        return [f"column {brief(column)} has heavy tails, {far}: use --base student-t"]
+        return [] if heavy_tails else [f"column {brief(column)} has heavy tails, {far}: use --base student-t"]
     rows = " ".join(str(kept[index] + 1) for index in wild)
-    return [f"column {brief(column)} holds {far}: leave it out with --drop-rows {rows}, or use --base student-t"]
+    return [
+        f"column {brief(column)} holds {far}: leave it out with --drop-rows {rows}, or keep it with --base student-t"
+    ]
 
 
 def drop(column: str) -> str:

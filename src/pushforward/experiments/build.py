@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from pushforward import flows
 from pushforward.amortize import has_networks
-from pushforward.bijections import Chain, DiagonalAffine, Frozen, PartialExp
+from pushforward.bijections import Chain, DiagonalAffine, Frozen, PartialExp, TriangularAffine
 from pushforward.data import Dataset
 from pushforward.data.checks import robust_moments
 from pushforward.data.observe import Observation
@@ -26,6 +26,7 @@ from pushforward.training import ensemble
 from pushforward.training.fit import Loss
 
 CALIBRATION_ROWS = 256
+ROBUST_REACH = 100
 
 
 def make_flow(
@@ -92,34 +93,49 @@ def make_train_ensemble(
 
 
 def calibrated(models: Pushforward | Dequantized, data: Dataset, key: PRNGKeyArray) -> Pushforward | Dequantized:
-    """An ensemble whose scales and activation normalisation start from the training data."""
+    """An ensemble whose units and activation normalisation start from the training data."""
     rows = data.train[:CALIBRATION_ROWS]
 
     def calibrate(model: Any) -> Pushforward | Dequantized:
         if isinstance(model, Dequantized):
             images, _ = model.noise.sample_and_log_prob(key, jnp.asarray(rows))
             return Dequantized(model.flow.calibrated(images), model.noise)
-        flow, _, *rest = model.bijection.bijections
-        scaling = Frozen(_standardising(data, robust=isinstance(model.base, StudentT)))
-        return Pushforward(model.base, Chain((flow, scaling, *rest))).calibrated(jnp.asarray(rows, float))
+        flow, units, *rest = model.bijection.bijections
+        whitened = isinstance(units.bijection, Chain)
+        units = Frozen(_units(data, whitened=whitened, robust=isinstance(model.base, StudentT)))
+        return Pushforward(model.base, Chain((flow, units, *rest))).calibrated(jnp.asarray(rows, float))
 
     started: Pushforward | Dequantized = eqx.filter_jit(eqx.filter_vmap(calibrate))(models)
     return started
 
 
-def _standardising(data: Dataset, *, robust: bool) -> DiagonalAffine:
-    """From standard units to those of the rows, of their logarithms where these are learned; in double precision.
+def gaussian_units(
+    data: Dataset, *, whitened: bool, robust: bool
+) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, " D"], Float[np.ndarray, "D D"]]:
+    """The centre and scale of each column of a table, and the Cholesky factor of their correlations.
 
-    The median and the quartiles give the units of a base with heavy tails, whose moments need not exist.
+    They are those of the training rows, of the logarithms where these are learned, in double precision. Columns are
+    taken for independent unless `whitened`. For a base with heavy tails, whose moments need not exist, the moments are
+    those of `robust` rows: moved to within a hundred of the standard deviations that the quartiles tell.
     """
-    rows = data.train.astype(np.float64)
-    if any(data.logged):
-        rows = np.where(data.logged, np.log(np.where(data.logged, rows, 1.0)), rows)
-    centre, scale = rows.mean(axis=0), rows.std(axis=0)
+    rows = data.learned(data.train)
     if robust:
         middle, width = robust_moments(rows)
-        centre, scale = np.where(width > 0, middle, centre), np.where(width > 0, width, scale)
-    return DiagonalAffine(jnp.asarray(centre, float), jnp.asarray(np.log(scale), float))
+        reach = np.where(width > 0, ROBUST_REACH * width, np.inf)
+        rows = np.clip(rows, middle - reach, middle + reach)
+    centre, scale = rows.mean(axis=0), rows.std(axis=0)
+    correlations = np.cov((rows - centre) / scale, rowvar=False, bias=True) if whitened else np.eye(len(scale))
+    return centre, scale, np.linalg.cholesky(np.atleast_2d(correlations))
+
+
+def _units(data: Dataset, *, whitened: bool, robust: bool) -> Chain | DiagonalAffine:
+    """From standard units to those of the rows, of their logarithms where these are learned."""
+    centre, scale, factor = gaussian_units(data, whitened=whitened, robust=robust)
+    standardised = DiagonalAffine(jnp.asarray(centre, float), jnp.asarray(np.log(scale), float))
+    if not whitened:
+        return standardised
+    parts = np.zeros(len(factor)), factor, np.log(np.diagonal(factor))
+    return Chain((TriangularAffine(*(jnp.asarray(part, float) for part in parts)), standardised))
 
 
 def _model(
@@ -129,7 +145,9 @@ def _model(
     dim = int(np.prod(shape))
     flow = make_flow(config, shape, key_flow, _base(config, dim), "density")
     if levels is None:
-        parts = (flow.bijection, Frozen(DiagonalAffine.identity(dim)))
+        scaling = DiagonalAffine.identity(dim)
+        units = Chain((TriangularAffine.identity(dim), scaling)) if config.start == "whitened" else scaling
+        parts = (flow.bijection, Frozen(units))
         return Pushforward(flow.base, Chain((*parts, PartialExp(logged)) if any(logged) else parts))
     noise: UniformDequantization | VariationalDequantization = UniformDequantization(levels)
     if config.dequantization == "variational":
@@ -211,7 +229,7 @@ def _image(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 def _base(config: TrainConfig, dim: int) -> Distribution:
     match config.base:
-        case "normal":
+        case "normal" | None:
             return Normal.standard(dim)
         case "trained-normal":
             return Normal.standard(dim, trained=True)

@@ -3,7 +3,7 @@
 import shlex
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import tyro
 import yaml
@@ -13,6 +13,9 @@ from pushforward.errors import UserError, nearest
 if TYPE_CHECKING:
     from pushforward.data import TableOptions
 
+AUTO = "auto"
+
+Value = TypeVar("Value")
 FlowName = Annotated[str, tyro.conf.arg(aliases=("--flow.name",))]
 FlowLength = Annotated[int, tyro.conf.arg(aliases=("--flow.length",))]
 
@@ -89,9 +92,6 @@ class TrainingConfig:
     batch_size: int = 256
     """draws or rows per update"""
 
-    learning_rate: float = 1e-2
-    """of Adam, at the start of the schedule"""
-
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """how the learning rate falls to 0"""
 
@@ -123,6 +123,9 @@ class FitConfig(FlowConfig, TrainingConfig):
 
     base: Literal["trained", "standard"] = "trained"
     """N(mu, diag(sigma)^2) with mu and sigma trained, or N(0, I)"""
+
+    learning_rate: float = 1e-2
+    """of Adam, at the start of the schedule"""
 
     restarts: int = 8
     """independent starts, trained side by side; the best is kept"""
@@ -229,20 +232,27 @@ class TrainConfig(FlowConfig, TrainingConfig, TableConfig):
     data: tyro.conf.Positional[str] = ""
     """a data set or preset that `pushforward list` shows, or a .csv, .tsv (.gz too), .npy, .npz or .parquet file"""
 
-    flow: FlowName = "nsf_autoregressive"
-    """family of the layers, of those that `pushforward list` shows"""
+    flow: FlowName = AUTO
+    """family of the layers, of those that `pushforward list` shows; auto is nsf_autoregressive or, where a column has
+    heavy tails, maf"""
 
     length: FlowLength = 5
     """layers, K; of glow: steps of each level"""
 
-    base: Literal["normal", "trained-normal", "student-t", "families"] = "normal"
-    """N(0, I), N(mu, diag(sigma)^2), Student-t with trained tails, or a trained mixture of families"""
+    base: Literal["normal", "trained-normal", "student-t", "families"] | None = None
+    """N(0, I), N(mu, diag(sigma)^2), Student-t with trained tails, or a trained mixture of families; unless given,
+    N(0, I) or, where a column has heavy tails, Student-t"""
+
+    start: Literal["whitened", "standardised"] | None = None
+    """of tables: where the layers start, at the Gaussian with the means and covariances of the rows, or at that without
+    the covariances; the first unless given, where the rows tell them"""
 
     steps: int = 10_000
     """updates at most"""
 
-    learning_rate: float = 1e-3
-    """of Adam, at the start of the schedule"""
+    learning_rate: float | None = None
+    """of Adam, at the start of the schedule; unless given 0.001, or 0.0003 where there are fewer than 200 rows a column
+    of light tails"""
 
     restarts: int = 1
     """independent starts, trained side by side; the best by validation is kept"""
@@ -256,11 +266,20 @@ class TrainConfig(FlowConfig, TrainingConfig, TableConfig):
     size: int | None = None
     """rows to draw of a known density; only for those"""
 
-    validate_every: int = 100
-    """steps between two validations"""
+    smoothing: float | None = None
+    """of tables: standard deviation of Normal noise that is added to the rows in each step, in the units of the start;
+    0.3 where there are fewer than 25 rows a column, else none unless given"""
 
-    patience: int = 3_000
-    """steps without a better validation after which training stops; 0 for never"""
+    average_decay: float | None = None
+    """of an exponential moving average of the parameters, which is then what is judged; 0 for none; 0.99 unless
+    given"""
+
+    validate_every: int | None = None
+    """steps between two validations; 100 unless given, fewer where there are few rows"""
+
+    patience: int | None = None
+    """steps without a better validation after which training stops; 0 for never; 3,000 unless given, fewer where there
+    are few rows"""
 
     dequantization: Literal["uniform", "variational"] = "uniform"
     """images: the noise that makes grey levels continuous"""
@@ -272,6 +291,8 @@ class TrainConfig(FlowConfig, TrainingConfig, TableConfig):
             UserError: one of them is out of its range.
         """
         _check_ranges(self, {"restarts": 1, "validate_every": 1, "patience": 0})
+        check_decay(self.average_decay)
+        check_least("smoothing", self.smoothing, 0)
         self.table_options()
         if not self.data:
             raise UserError("give data: a data set or preset that `pushforward list` shows, or a file")
@@ -409,8 +430,7 @@ class DlgmConfig(FlowConfig, TrainingConfig):
             raise UserError("--latents needs at least one stochastic layer")
         if self.network == "convolutional" and (len(self.latents) > 1 or not self.hidden):
             raise UserError("--network convolutional takes one stochastic layer and channels in --hidden")
-        if not 0 <= self.average_decay < 1:
-            raise UserError(f"--average-decay must be 0 or more and less than 1, got {self.average_decay}")
+        check_decay(self.average_decay)
         wrong = {"free-energy": "doubly-reparameterised", "iwae": "stick-the-landing"}[self.objective]
         if self.gradient == wrong:
             other = next(name for name in ("stick-the-landing", "doubly-reparameterised") if name != wrong)
@@ -511,6 +531,27 @@ def _check_ranges(config: RunConfig, more: dict[str, int]) -> None:
         value = getattr(config, name)
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"{flag(name)} must be positive and finite, got {value}")
+
+
+def chosen(name: str, value: Value | None) -> Value:
+    """A setting that starting the run has chosen where the user gave none.
+
+    Raises:
+        TypeError: it has not been chosen: see `suited`.
+    """
+    if value is None:
+        raise TypeError(f"{name} is not chosen; `suited` chooses it from the data")
+    return value
+
+
+def check_decay(average_decay: float | None) -> None:
+    """Refuse the decay of an average that is none.
+
+    Raises:
+        UserError: it is not in [0, 1).
+    """
+    if average_decay is not None and not 0 <= average_decay < 1:
+        raise UserError(f"--average-decay must be 0 or more and less than 1, got {average_decay}")
 
 
 def check_least(name: str, value: float | None, bound: float) -> None:

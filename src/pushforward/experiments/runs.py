@@ -32,6 +32,7 @@ from pushforward.experiments.build import (
     make_train_ensemble,
 )
 from pushforward.experiments.config import DlgmConfig, FitConfig, RunConfig, TrainConfig, from_yaml, to_yaml
+from pushforward.experiments.suited import suited
 from pushforward.models import DLGM
 from pushforward.targets import Target, is_path
 from pushforward.training import Checkpoints, Record, member, restore_models
@@ -52,6 +53,10 @@ class Run:
 
     folder: Path
     config: Any
+
+    def settled(self) -> Any:
+        """The configuration, with what it leaves open chosen by the data."""
+        return self.config
 
     @abstractmethod
     def prepare(self) -> dict[str, Any] | None:
@@ -219,6 +224,9 @@ class TrainRun(DataRun):
 
     config: TrainConfig
 
+    def settled(self) -> TrainConfig:
+        return suited(self.config, self.dataset)
+
     def _template(self, described: Mapping[str, Any]) -> Pushforward | Dequantized:
         logged = tuple(column in self.config.log for column in described["columns"])
         return make_train_ensemble(self.config, tuple(described["shape"]), described["levels"], logged)
@@ -291,6 +299,7 @@ def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | T
             or cannot be written. Nothing is written then.
     """
     config.check()
+    config = _run(Path(), config).settled()
     if folder is None:
         folder = _fresh_folder(Path("runs"), config.folder_name)
     if folder.exists() and not folder.is_dir():

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, PRNGKeyArray
 
-from pushforward.experiments.config import DlgmConfig, RunConfig
+from pushforward.experiments.config import DlgmConfig, RunConfig, chosen
 from pushforward.experiments.progress import training_progress
 from pushforward.experiments.runs import Run, environment
 from pushforward.training import Fit, adam, fit, rmsprop
@@ -58,7 +58,7 @@ def train(run: Run, make_models: Callable[[], Any], loss: Loss, *, quiet: bool, 
 def _optimizer(config: RunConfig) -> optax.GradientTransformation:
     common: dict[str, Any] = {"schedule": config.schedule, "gradient_clip": config.gradient_clip}
     if not isinstance(config, DlgmConfig):
-        return adam(config.learning_rate, config.steps, **common)
+        return adam(chosen("learning_rate", config.learning_rate), config.steps, **common)
     if config.optimizer == "rmsprop":
         return rmsprop(config.learning_rate, config.steps, flat=False, **common)
     return adam(config.learning_rate, config.steps, weight_decay=config.weight_decay, flat=False, **common)

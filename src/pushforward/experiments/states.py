@@ -24,6 +24,7 @@ from pushforward.distributions import (
     VonMises,
 )
 from pushforward.errors import UserError, nearest
+from pushforward.evaluation.gaussian import gaussian_log_likelihoods
 from pushforward.experiments.config import TrainConfig
 from pushforward.experiments.runs import DlgmRun, TrainRun, open_run, start_run
 from pushforward.experiments.train import run_train
@@ -189,7 +190,8 @@ def advise(file: str, tolerance: float, steps: int, seed: int, out: Path | None,
     by_df = {df: states.volume_preserving_bound(own, dim, "student-t", df=df, replicates=1).nats for df in DEGREES}
     df = min(by_df, key=lambda df: by_df[df])
     matched = tuple(states.volume_preserving_bound(law, dim, "student-t", df=df, replicates=REPLICATES) for law in laws)
-    normal = _normal_log_likelihood(rows.train, rows.test)
+    gaussian = gaussian_log_likelihoods(rows.train, rows.test)
+    normal = -np.inf if gaussian is None else float(gaussian.mean())
     low, high = min(bound.low for bound in bounds), max(bound.high for bound in bounds)
     return Advice(
         run,
@@ -218,18 +220,6 @@ def _suited(config: TrainConfig) -> TrainConfig:
     if dataset.levels is not None:
         raise UserError(f"{dataset.name} holds images, whose densities depend on their dequantisation: give rows")
     return replace(config, flow="nsf_autoregressive") if dataset.shape == (1,) else config
-
-
-def _normal_log_likelihood(train: np.ndarray, test: np.ndarray) -> float:
-    """Mean log-density of the test rows under the Normal with the mean and covariance of the training rows."""
-    train, test = (np.asarray(rows, np.float64).reshape(len(rows), -1) for rows in (train, test))
-    covariance = np.cov(train.T).reshape(train.shape[1], train.shape[1])
-    sign, log_det = np.linalg.slogdet(covariance)
-    if sign <= 0:
-        return -np.inf
-    offsets = test - train.mean(0)
-    squares = np.einsum("ni,ni->n", offsets, np.linalg.solve(covariance, offsets.T).T)
-    return float(-0.5 * (squares.mean() + log_det + train.shape[1] * np.log(2 * np.pi)))
 
 
 def _verdict(low: float, high: float, gain: float, tolerance: float) -> tuple[Verdict, tuple[str, ...]]:

@@ -9,9 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, Shaped
 
+from pushforward.data import Dataset
 from pushforward.dequantize import Dequantized, bits_per_dimension
 from pushforward.distributions import Pushforward
-from pushforward.experiments.build import calibrated, make_train_ensemble
+from pushforward.evaluation.gaussian import gaussian_log_likelihoods
+from pushforward.experiments.build import calibrated, gaussian_units, make_train_ensemble
+from pushforward.experiments.config import TrainConfig, chosen
 from pushforward.experiments.runs import TrainRun
 from pushforward.experiments.session import description, mean_and_std_error, purpose_key, train
 from pushforward.objectives import ForwardKL, HeldOut
@@ -33,6 +36,7 @@ def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
     """
     run.check_data()
     config, data = run.config, run.dataset
+    validate_every = chosen("validate_every", config.validate_every)
 
     def make_models() -> Pushforward | Dequantized:
         models = make_train_ensemble(config, data.shape, data.levels, data.logged)
@@ -41,27 +45,39 @@ def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
     trained, seconds = train(
         run,
         make_models,
-        ForwardKL(on_device(data.train), config.batch_size),
+        ForwardKL(on_device(data.train), config.batch_size, _smoothing(config, data)),
         quiet=quiet,
-        record_every=min(config.validate_every, config.steps),
+        record_every=min(validate_every, config.steps),
         validate=HeldOut(on_device(data.validation)),
         patience=config.patience or None,
+        average_decay=config.average_decay or None,
     )
 
     if trained.best_losses is None or trained.best_steps is None:
         raise TypeError("training without validation has no best step")
     best = int(np.argmin(trained.best_losses))
+    judged = _judge(member(trained.model, best), run, purpose_key(config, 3))
     result = {
-        **_judge(member(trained.model, best), run, purpose_key(config, 3)),
+        **judged,
+        "warnings": [*data.warnings, *judged.get("warnings", [])],
         "restarts": [float(-loss) if math.isfinite(loss) else None for loss in trained.best_losses],
         "best_restart": best,
         "best_step": int(trained.best_steps[best]),
         "steps": trained.steps,
-        "warnings": list(data.warnings),
         **description(run, trained, seconds),
     }
     run.write_result(result)
     return result
+
+
+def _smoothing(config: TrainConfig, data: Dataset) -> Float[Array, "D D"] | None:
+    """The matrix by which noise is added to the rows: `--smoothing` times the units that the flow starts in."""
+    if not config.smoothing:
+        return None
+    _, scale, factor = gaussian_units(
+        data, whitened=config.start == "whitened", robust=chosen("base", config.base) == "student-t"
+    )
+    return jnp.asarray(config.smoothing * scale[:, None] * factor, float)
 
 
 def _judge(model: Pushforward | Dequantized, run: TrainRun, key: PRNGKeyArray) -> dict[str, Any]:
@@ -73,6 +89,8 @@ def _judge(model: Pushforward | Dequantized, run: TrainRun, key: PRNGKeyArray) -
         values = np.asarray(each(HeldOut(on_device(rows)), model), np.float64)
         mean, std_error = mean_and_std_error(values)
         result[f"{name}_log_likelihood"], result[f"{name}_log_likelihood_std_error"] = mean, std_error
+        if name == "test":
+            result |= _gaussian(data, values)
         if name == "test" and data.levels is not None and mean is not None and std_error is not None:
             result["test_bits_per_dimension"] = bits_per_dimension(mean, data.shape)
             result["test_bits_per_dimension_std_error"] = -bits_per_dimension(std_error, data.shape)
@@ -81,6 +99,49 @@ def _judge(model: Pushforward | Dequantized, run: TrainRun, key: PRNGKeyArray) -
             result["true_log_likelihood"], _ = mean_and_std_error(truth)
             result["kl_to_truth"], result["kl_to_truth_std_error"] = mean_and_std_error(truth - values)
     return result
+
+
+def _gaussian(data: Dataset, values: Float[np.ndarray, " n"]) -> dict[str, Any]:
+    """The test log-likelihood of the Gaussian of the training rows, and by how much that of the flow is higher."""
+    gaussian = _gaussian_log_likelihoods(data)
+    if gaussian is None:
+        return {}
+    result: dict[str, Any] = {"warnings": _no_better(values - gaussian)}
+    for name, each in (("gaussian_log_likelihood", gaussian), ("gain_over_gaussian", values - gaussian)):
+        result[name], result[f"{name}_std_error"] = mean_and_std_error(each)
+    return result
+
+
+def _gaussian_log_likelihoods(data: Dataset) -> Float[np.ndarray, " n"] | None:
+    """Of a table in the units that the flow learns; of images a lower bound, with uniform noise."""
+    if data.levels is None:
+        train, test = data.learned(data.train), data.learned(data.test)
+        log_det = np.where(data.logged, test, 0.0).sum(axis=1) if any(data.logged) else 0.0
+        of_rows = gaussian_log_likelihoods(train, test)
+        return None if of_rows is None else of_rows - log_det
+    rng = np.random.default_rng(0)
+    # In units of a grey level the density of the noise is 1.
+    train, test = ((images + rng.random(images.shape)).reshape(len(images), -1) for images in (data.train, data.test))
+    return gaussian_log_likelihoods(train, test)
+
+
+def _no_better(gains: Float[np.ndarray, " n"]) -> list[str]:
+    """A warning where a flow is not measurably better than the Gaussian.
+
+    It is better where its mean gain over test rows is two standard errors above 0, or above 0 with gains on so many
+    rows that chance has 2%: a few far ones, to which the Gaussian gives next to nothing, can widen the standard error
+    at will.
+    """
+    gain, error = mean_and_std_error(gains)
+    if gain is None or error is None or gain > 2 * error:
+        return []
+    excess = np.sum(gains > 0) - len(gains) / 2
+    if gain > 0 and excess > math.sqrt(len(gains)):
+        return []
+    return [
+        "the flow is no better than a Gaussian with the mean and covariance of the training rows: on test rows its "
+        f"log-likelihood is {gain:+.3f} ± {error:.3f} nats higher"
+    ]
 
 
 def _log_densities(run: TrainRun, rows: Float[np.ndarray, "n D"]) -> Float[Array, " n"]:

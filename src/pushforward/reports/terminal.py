@@ -57,6 +57,8 @@ def print_train(run: TrainRun, report: Path) -> None:
     measures = (
         ("test log-likelihood", "test_log_likelihood", "nats"),
         ("test, per dimension", "test_bits_per_dimension", "bits"),
+        ("Gaussian of the same rows", "gaussian_log_likelihood", "nats"),
+        ("gain over the Gaussian", "gain_over_gaussian", "nats"),
         ("true log-likelihood", "true_log_likelihood", "nats"),
         ("KL(p ‖ q)", "kl_to_truth", "nats"),
         ("validation log-likelihood", "validation_log_likelihood", "nats"),

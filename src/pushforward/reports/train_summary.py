@@ -37,6 +37,11 @@ def results(data: Dataset, result: Result) -> Table:
         meaning = f"the same per pixel and channel; less is better, and equal odds for all {data.levels} levels take "
         bits = value(result, "test_bits_per_dimension", "bits")
         table.append(row("test, per dimension", bits, f"{meaning}{math.log2(data.levels):.2f}", OVERFLOW))
+    if "gaussian_log_likelihood" in result:
+        gaussian, gain = value(result, "gaussian_log_likelihood"), value(result, "gain_over_gaussian")
+        of_test = "of the test set, with the mean and the covariance of those trained on"
+        table.append(row("Gaussian log-likelihood", gaussian, of_test, OVERFLOW))
+        table.append(row("gain over the Gaussian", gain, "nats that the flow is worth beside that Gaussian", OVERFLOW))
     if data.log_density is not None:
         truth, kl = value(result, "true_log_likelihood"), value(result, "kl_to_truth")
         table.append(

@@ -213,8 +213,8 @@ def fit(
         steps: updates in all, those before a checkpoint included.
         optimizer: an Optax transformation.
         record_every: steps per record; 1/200 of `steps` unless given.
-        validate: the validation loss of a model, measured with each record; the parameters of the lowest one are kept,
-            and returned in the end. A pytree, as `loss`.
+        validate: the validation loss of a model, measured at the start and with each record; the parameters of the
+            lowest one are kept, and returned in the end. A pytree, as `loss`.
         patience: steps without a lower validation loss in any member after which training stops; never unless given.
         average_decay: of an exponential moving average of the parameters, which is validated and returned in their
             place; none is kept unless given. It is `(1 + step) / (10 + step)` while that is less.
@@ -251,6 +251,8 @@ def fit(
     records: list[Record] = []
     first_step, seconds, length = step, 0.0, 1
     state = run(state, step, 0)  # compiles
+    if judge is not None and step == 0:
+        state, _ = judge(state, step)
     with signals_deferred() as interrupted:
         while step < steps and not _out_of_patience(state, step, patience):
             length = min(length, _next_boundary(step, steps, record_every, checkpoints) - step)

@@ -121,6 +121,7 @@ def _cells(config: OutOfDistributionConfig, effort: Effort) -> Iterator[Cell]:
                     validation=0.05,
                     validate_every=max(1, effort.steps // 10),
                     patience=0,
+                    average_decay=0.0,
                     seed=seed,
                     **FLOWS[name],
                 )
