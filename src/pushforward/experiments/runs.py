@@ -291,6 +291,16 @@ def _run(folder: Path, config: RunConfig) -> FitRun | TrainRun | DlgmRun:
     return run
 
 
+def settled(config: RunConfig) -> RunConfig:
+    """The settings of a run, with those that are left open chosen by the data.
+
+    Raises:
+        UserError: the data cannot be read.
+    """
+    chosen: RunConfig = _run(Path(), config).settled()
+    return chosen
+
+
 def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | TrainRun | DlgmRun:
     """A new run in `folder`, by default a fresh one under `runs/`.
 
@@ -299,7 +309,7 @@ def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | T
             or cannot be written. Nothing is written then.
     """
     config.check()
-    config = _run(Path(), config).settled()
+    config = settled(config)
     if folder is None:
         folder = _fresh_folder(Path("runs"), config.folder_name)
     if folder.exists() and not folder.is_dir():

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pushforward.devices import forget_programs
 from pushforward.errors import UserError
 from pushforward.experiments.config import RunConfig
-from pushforward.experiments.runs import open_run, start_run
+from pushforward.experiments.runs import open_run, settled, start_run
 from pushforward.experiments.study_config import StudyConfig
 
 C = TypeVar("C", bound=StudyConfig)
@@ -35,6 +35,7 @@ def finished_run(config: RunConfig, folder: Path, train: Callable[[Any], Any]) -
     Raises:
         UserError: the folder holds a run with other settings.
     """
+    config = settled(config)
     run = open_run(folder) if folder.is_dir() else start_run(config, folder, force=False)
     if run.config != config:
         raise UserError(f"{folder} holds another run; choose another --out")
