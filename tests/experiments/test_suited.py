@@ -13,7 +13,7 @@ from pushforward.data import TableOptions
 from pushforward.evaluation.gaussian import gaussian_log_likelihoods
 from pushforward.experiments.config import TrainConfig
 from pushforward.experiments.runs import open_run
-from pushforward.experiments.suited import suited, tail_gain
+from pushforward.experiments.suited import suited, tail_gains
 from pushforward.experiments.train import _no_better
 
 RNG = np.random.default_rng(0)
@@ -79,11 +79,11 @@ def test_no_noise_is_added_to_logarithms_and_no_dependence_is_whitened(tmp_path)
 
 
 def test_tails_are_told_from_lumps():
-    assert tail_gain(RNG.normal(size=(2_000, 3))) < 0.01
-    assert tail_gain(RNG.uniform(size=(2_000, 3))) < 0.01
-    # Of t with 3 degrees of freedom beside the Normal of its variance: 1.85 against 1.97 nats of cross-entropy.
-    assert 0.08 < tail_gain(RNG.standard_t(3, size=(10_000, 1))) < 0.4
-    assert tail_gain(RNG.standard_cauchy(size=(2_000, 1))) > 1
+    assert tail_gains(RNG.normal(size=(2_000, 3))).max() < 0.005
+    assert tail_gains(RNG.uniform(size=(2_000, 3))).max() < 0.005
+    # The entropy of t with 5 degrees of freedom is 1.627, the cross-entropy of the best Normal 1.674.
+    np.testing.assert_allclose(tail_gains(RNG.standard_t(5, size=(10_000, 1))), 1.674 - 1.627, atol=0.03)
+    assert tail_gains(RNG.standard_cauchy(size=(2_000, 1))).min() > 1
 
 
 def trained(folder, rows, *arguments):

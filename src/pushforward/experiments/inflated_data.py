@@ -13,11 +13,12 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from pushforward import manifolds, states
 from pushforward.manifolds import Inflated
-from pushforward.states import DensityOfStates
+from pushforward.states import Bound, DensityOfStates
 
 DIAGONALS = "matched", "fixed", "trained", "none"
 
 VALIDATION, TEST, TRUTH = 500, 4_000, 2**15
+DRAWS_OF_BOUND = 2**18
 SHOWN = 64
 LEVELS = (np.arange(100) + 0.5) / 100
 
@@ -136,8 +137,8 @@ def _truth(
     inflated = manifolds.inflate(manifolds.make(manifold, manifold_dim), dim, noise, scale=math.sqrt(variance))
     key = jax.random.fold_in(jax.random.key(seed), 1)
     law = states.from_draws(inflated, key, TRUTH)
-    bound = states.volume_preserving_bound(law, dim, replicates=50)
     k = inflated.manifold.ambient_dim
+    bound = _bound(inflated, math.sqrt(variance), key)
     points = np.asarray(inflated.manifold.sample(key, (TRUTH,)), np.float64)
     covariance = variance * np.eye(k) + np.cov(points.T, ddof=0).reshape(k, k) if k else np.zeros((0, 0))
     log_det = np.linalg.slogdet(covariance)[1] + (dim - k) * math.log(variance)
@@ -149,6 +150,21 @@ def _truth(
         "bound_high": bound.high,
         "gaussian_kl": law.mean + 0.5 * (dim * math.log(2 * math.pi * math.e) + log_det),
     }
+
+
+def _bound(inflated: Inflated, scale: float, key: PRNGKeyArray) -> Bound:
+    """What a map of constant determinant loses: the manifold is drawn, the noise of the dimensions beside it exact."""
+    dim, k = inflated.dim, inflated.manifold.ambient_dim
+    beside = None
+    if k < dim:
+        noise = states.density_of_states(inflated.noise.law(dim - k))
+        beside = noise.shift(-(dim - k) * math.log(scale))
+        if k == 0:
+            return states.volume_preserving_bound(beside, dim)
+    along = manifolds.inflate(inflated.manifold, k, inflated.noise, scale=scale)
+    return states.volume_preserving_bound(
+        states.from_draws(along, key, DRAWS_OF_BOUND), dim, beside=beside, replicates=50
+    )
 
 
 @eqx.filter_jit

@@ -20,6 +20,8 @@ from pushforward.experiments.session import description, mean_and_std_error, pur
 from pushforward.objectives import ForwardKL, HeldOut
 from pushforward.training import member
 
+WORTH_NOTHING = 1e-3
+
 
 def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
     """Train from the newest checkpoint of `run`, or from the start; judge the best restart at its best step.
@@ -128,15 +130,15 @@ def _gaussian_log_likelihoods(data: Dataset) -> Float[np.ndarray, " n"] | None:
 def _no_better(gains: Float[np.ndarray, " n"]) -> list[str]:
     """A warning where a flow is not measurably better than the Gaussian.
 
-    It is better where its mean gain over test rows is two standard errors above 0, or above 0 with gains on so many
-    rows that chance has 2%: a few far ones, to which the Gaussian gives next to nothing, can widen the standard error
-    at will.
+    It is better where its mean gain over test rows is more than a thousandth of a nat, and two standard errors above 0
+    or with gains on so many rows that chance has 2%: a few far ones, to which the Gaussian gives next to nothing, can
+    widen the standard error at will.
     """
     gain, error = mean_and_std_error(gains)
-    if gain is None or error is None or gain > 2 * error:
+    if gain is None or error is None or gain > max(2 * error, WORTH_NOTHING):
         return []
     excess = np.sum(gains > 0) - len(gains) / 2
-    if gain > 0 and excess > math.sqrt(len(gains)):
+    if gain > WORTH_NOTHING and excess > math.sqrt(len(gains)):
         return []
     return [
         "the flow is no better than a Gaussian with the mean and covariance of the training rows: on test rows its "

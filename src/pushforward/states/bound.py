@@ -1,7 +1,7 @@
 """What a volume-preserving flow must lose on a density, before one is trained."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, get_args
@@ -16,6 +16,7 @@ from pushforward.errors import UserError, nearest
 from pushforward.evaluation import pareto_k
 from pushforward.states.bootstrap import LEVEL, REPLICATES, bootstrap
 from pushforward.states.continuous import graded_edges
+from pushforward.states.convolution import convolve
 from pushforward.states.density import DensityOfStates, from_log_densities
 
 Dim = float | np.integer[Any] | None
@@ -23,7 +24,7 @@ Base = Literal["normal", "student-t", "uniform"]
 
 SHELLS = 2**17
 ATOM_SHELLS = 2**13
-LARGEST_K_HAT = 0.7
+LARGEST_K_HAT, ONE_SIDED = 0.7, 1.645
 
 Shells = tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 
@@ -34,7 +35,8 @@ class Bound:
 
     Attributes:
         nats: the bound.
-        low: lower end of its bootstrap interval; equal to `nats` for an exact density of states.
+        low: lower end of its bootstrap interval; equal to `nats` for an exact density of states, and 0 where as much
+            comes of draws from the base.
         high: upper end.
         dim: dimensions D.
         base: what the maps start from.
@@ -60,6 +62,7 @@ def volume_preserving_bound(
     base: Base = "normal",
     *,
     df: float = 3.0,
+    beside: DensityOfStates | None = None,
     replicates: int = REPLICATES,
     level: float = LEVEL,
     seed: int = 0,
@@ -78,8 +81,11 @@ def volume_preserving_bound(
             `"student-t"` is the spherical multivariate t of density `(1 + |x|^2 / (df s^2))^(-(df + D) / 2)`, which is
             not the product of D Student-t distributions. `"uniform"` is uniform on a ball, a box or any other set, all
             of one density of states; its bound is the log-volume of p's support less the entropy of p, and inf where
-            samples cannot tell that volume (Pareto k-hat of 0.7 or more), as with every unbounded support.
+            samples cannot tell that volume (a Pareto k-hat that may be 0.7 or more), as with every unbounded support.
         df: degrees of freedom of `"student-t"`.
+        beside: the density of states of further dimensions, which are independent of those that were drawn and known
+            exactly; D counts both. Noise of many dimensions is better left to it than drawn: what the samples of p add
+            to a bound near 0 grows with the variance of their log-densities over n.
         replicates: how often the samples are drawn anew for the interval.
         level: of the interval.
         seed: of the draws.
@@ -108,12 +114,33 @@ def volume_preserving_bound(
     if base == "uniform" and not _has_volume(states):
         return Bound(np.inf, 0.0, np.inf, dim, base, np.inf)
 
+    def bound(states: DensityOfStates) -> tuple[float, float]:
+        return bounds[base](_shells(states if beside is None else convolve([states, beside])), dim)
+
     def nats(states: DensityOfStates) -> Float[np.ndarray, "1"]:
-        return np.array([bounds[base](_shells(states), dim)[0]])
+        return np.array([bound(states)[0]])
 
     (estimate,) = bootstrap(nats, states, replicates=replicates, level=level, seed=seed)
-    log_scale = bounds[base](_shells(states), dim)[1]
-    return Bound(estimate.value, max(estimate.low, 0.0), max(estimate.high, 0.0), dim, base, log_scale)
+    low = max(estimate.low, 0.0)
+    if low > 0 and beside is None and states.sample_size is not None and base != "uniform":
+        draw = partial(_base_log_densities, df=df if base == "student-t" else math.inf, dim=dim, n=states.sample_size)
+        nothing = (bound(from_log_densities(draw(rng)))[0] for rng in _generators(seed, level))
+        low = 0.0 if any(estimate.value <= value for value in nothing) else low
+    return Bound(estimate.value, low, max(estimate.high, 0.0), dim, base, bound(states)[1])
+
+
+def _generators(seed: int, level: float) -> Iterator[np.random.Generator]:
+    """As many as a Monte Carlo test of the level of the interval's lower end takes (Barnard, 1963)."""
+    count = math.ceil(2 / (1 - level)) - 1
+    return (np.random.default_rng((seed, replicate)) for replicate in range(count))
+
+
+def _base_log_densities(rng: np.random.Generator, df: float, dim: int, n: int) -> Float[np.ndarray, " n"]:
+    """Log-densities, up to a constant, of n draws of the spherical t, or of N(0, I) where `df` is infinite."""
+    squares = rng.chisquare(dim, n)
+    if df == math.inf:
+        return -0.5 * squares
+    return -0.5 * (df + dim) * np.log1p(squares / rng.chisquare(df, n))
 
 
 def checked_dim(dim: Dim) -> int:
@@ -188,7 +215,14 @@ def _uniform(shells: Shells, dim: int) -> tuple[float, float]:
 
 
 def _has_volume(states: DensityOfStates) -> bool:
-    """Whether the volume of the support, the mean of `exp(-Y)`, can be told."""
+    """Whether the volume of the support, the mean of `exp(-Y)`, can be told: not by few draws, unless levels repeat."""
+    if states.continuous is None or (len(states.positions) and states.positions.min() <= states.quantile(np.zeros(1))):
+        return True
     count = min(SHELLS, states.sample_size or SHELLS)
     k_hat = pareto_k(-states.quantile((np.arange(count) + 0.5) / count))
-    return k_hat is None or k_hat < LARGEST_K_HAT
+    if k_hat is None:
+        return False
+    # The standard error of the shape of a generalised Pareto law (Smith, 1987, "Estimating tails of probability
+    # distributions") from that tail.
+    error = (1 + max(k_hat, 0)) / math.sqrt(min(count / 5, 3 * math.sqrt(count))) if states.sample_size else 0.0
+    return k_hat + ONE_SIDED * error < LARGEST_K_HAT

@@ -63,8 +63,16 @@ def convolve(parts: Sequence[DensityOfStates], counts: Sequence[int] | None = No
             continuous = part.continuous_mass * part.continuous.divided(*grid, nodes)
             transform = transform + _transform(continuous, first)
         whole *= transform**count
-    masses = np.maximum(np.roll(fft.irfft(whole - atomic, CELLS), -first), 0)
+    masses = _without_noise(np.roll(fft.irfft(whole - atomic, CELLS), -first))
     return DensityOfStates(*atoms, Tabulated(mean + width * (first - 0.5), width, masses / masses.sum()))
+
+
+def _without_noise(masses: Float[np.ndarray, " cells"]) -> Float[np.ndarray, " cells"]:
+    """The masses, but for those that rounding errors alone could have made: far out, a mass stands for a large volume.
+
+    The first cells of the circle lie below every value, so that what is there tells the size of the errors.
+    """
+    return np.where(masses > 2 * np.abs(masses[: CELLS // 200]).max(), masses, 0.0)
 
 
 def _transform(masses: Float[np.ndarray, " cells"], first: int) -> Complex[np.ndarray, " frequencies"]:
