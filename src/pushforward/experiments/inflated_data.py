@@ -17,7 +17,7 @@ from pushforward.states import Bound, DensityOfStates
 
 DIAGONALS = "matched", "fixed", "trained", "none"
 
-VALIDATION, TEST, TRUTH = 500, 4_000, 2**15
+VALIDATION, TEST, TRUTH = 500, 2**16, 2**15
 DRAWS_OF_BOUND = 2**18
 SHOWN = 64
 LEVELS = (np.arange(100) + 0.5) / 100
@@ -138,7 +138,7 @@ def _truth(
     key = jax.random.fold_in(jax.random.key(seed), 1)
     law = states.from_draws(inflated, key, TRUTH)
     k = inflated.manifold.ambient_dim
-    bound = _bound(inflated, math.sqrt(variance), key)
+    bound = _bound(manifold, manifold_dim, dim, noise, variance)
     points = np.asarray(inflated.manifold.sample(key, (TRUTH,)), np.float64)
     covariance = variance * np.eye(k) + np.cov(points.T, ddof=0).reshape(k, k) if k else np.zeros((0, 0))
     log_det = np.linalg.slogdet(covariance)[1] + (dim - k) * math.log(variance)
@@ -152,19 +152,19 @@ def _truth(
     }
 
 
-def _bound(inflated: Inflated, scale: float, key: PRNGKeyArray) -> Bound:
+@cache
+def _bound(manifold: str, manifold_dim: int | None, dim: int, noise: str, variance: float) -> Bound:
     """What a map of constant determinant loses: the manifold is drawn, the noise of the dimensions beside it exact."""
-    dim, k = inflated.dim, inflated.manifold.ambient_dim
+    drawn, scale = manifolds.make(manifold, manifold_dim), math.sqrt(variance)
+    k = drawn.ambient_dim
     beside = None
     if k < dim:
-        noise = states.density_of_states(inflated.noise.law(dim - k))
-        beside = noise.shift(-(dim - k) * math.log(scale))
+        law = manifolds.inflate(drawn, dim, noise, scale=scale).noise.law(dim - k)
+        beside = states.density_of_states(law).shift(-(dim - k) * math.log(scale))
         if k == 0:
             return states.volume_preserving_bound(beside, dim)
-    along = manifolds.inflate(inflated.manifold, k, inflated.noise, scale=scale)
-    return states.volume_preserving_bound(
-        states.from_draws(along, key, DRAWS_OF_BOUND), dim, beside=beside, replicates=50
-    )
+    along = states.from_draws(manifolds.inflate(drawn, k, noise, scale=scale), jax.random.key(0), DRAWS_OF_BOUND)
+    return states.volume_preserving_bound(along, dim, beside=beside, replicates=25)
 
 
 @eqx.filter_jit

@@ -36,7 +36,7 @@ def described(study: LandscapeStudy) -> Described:
     words = (
         f"{config.manifold} in D = {config.dim} with Normal noise of variance {config.variance:g}; 10 layers with "
         f"networks of 2 x {settings['width']} units at most; {settings['steps']:,} steps, {config.seeds} seeds. "
-        "KL(p‖q) of the step that the validation set chose, on 4,000 test rows. Loss and curvature are those of the "
+        "KL(p‖q) of the step that the validation set chose, on 65,536 test rows. Loss and curvature are those of the "
         "first seed on 1,000 of them, in nats. The same two directions, normalised per "
         f"filter, for all flows; the grid ends at {config.radius:g} norms of each filter. Scales: what sets the slope "
         "of a layer, and of the base. Sharpness: the rise of the loss after a step of length 0.05 along the gradient. "

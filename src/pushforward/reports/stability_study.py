@@ -178,7 +178,7 @@ def _words(study: TrainingStabilityStudy) -> str:
         f"{first['steps']:,} steps, {first['seeds']} seeds. Baseline: Adam at {first['learning_rate']:g} falling along "
         f"a cosine, clipping at {first['gradient_clip']:g}, batches of {first['batch_size']} with fresh noise, "
         f"{first['points']:,} training points, log scales within ±{first['scale']:g} at the start, diagonal "
-        f"{first['diagonal']}; `changed` is what differs from it. In nats, on 4,000 test rows, of the step that the "
+        f"{first['diagonal']}; `changed` is what differs from it. In nats, on 65,536 test rows, of the step that the "
         "validation set chose. `KL(p‖q), mean` and its differences from flows trained with the same seeds: with 95% "
         "intervals over seeds and test rows, each at its own level. Medians over the seeds: `last step less best`, of "
         "the validation loss; `largest gradient`, its norm before clipping; `clipped`, the share of the steps; "
