@@ -162,7 +162,7 @@ def test_volume_changes_are_those_of_the_cells(study):
         for name in ("optimal", "actual"):
             wanted = np.stack([result["truth"]["position"], result["members"][0][name]], axis=1)
             np.testing.assert_array_equal(lines[name], wanted)
-        assert (np.ptp(lines["actual"][:, 1]) < 1e-5) == (flow == "nice")
+        assert flow != "nice" or np.ptp(lines["actual"][:, 1]) < 1e-5
         assert np.ptp(lines["optimal"][:, 1]) > 0.1
 
 
