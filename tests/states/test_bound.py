@@ -99,13 +99,14 @@ def test_noise_beside_the_samples_lowers_the_floor(dim, nats):
     """A segment with noise of 0.1: its own dimension drawn, the noise beside it exact.
 
     The values are those of 2^17 points at equal steps of probability; draws of all dimensions give 3e-4 at D = 36.
+    Below 3e-6 nats the steps of the convolution's grid show beside the draws.
     """
     segment = manifolds.inflate(manifolds.make("segment-uniform"), 1, "normal", scale=0.1)
     beside = density_of_states(Normal.standard(dim - 1)).shift(-(dim - 1) * math.log(0.1))
     drawn = from_draws(segment, jax.random.key(0), 2**17)
     bound = volume_preserving_bound(drawn, dim, beside=beside, replicates=20)
     assert bound.nats == pytest.approx(nats, abs=5e-6)
-    assert bound.low <= nats <= bound.high
+    assert bound.low - 3e-6 <= nats <= bound.high + 3e-6
     assert bound.high - bound.low < 2e-5
 
 

@@ -36,7 +36,7 @@ class Bound:
     Attributes:
         nats: the bound.
         low: lower end of its bootstrap interval; equal to `nats` for an exact density of states, and 0 where as much
-            comes of draws from the base.
+            comes, in standard errors, of draws from the base.
         high: upper end.
         dim: dimensions D.
         base: what the maps start from.
@@ -123,9 +123,19 @@ def volume_preserving_bound(
     (estimate,) = bootstrap(nats, states, replicates=replicates, level=level, seed=seed)
     low = max(estimate.low, 0.0)
     if low > 0 and beside is None and states.sample_size is not None and base != "uniform":
-        draw = partial(_base_log_densities, df=df if base == "student-t" else math.inf, dim=dim, n=states.sample_size)
-        nothing = (bound(from_log_densities(draw(rng)))[0] for rng in _generators(seed, level))
-        low = 0.0 if any(estimate.value <= value for value in nothing) else low
+        df = df if base == "student-t" else math.inf
+
+        def standardised(states: DensityOfStates) -> float:
+            shells = _shells(states)
+            nats, log_scale = bounds[base](shells, dim)
+            return nats / _deviation(shells, dim, df, log_scale)
+
+        nothing = (
+            standardised(from_log_densities(_base_log_densities(rng, df, dim, states.sample_size)))
+            for rng in _generators(seed, level)
+        )
+        found = standardised(states)
+        low = 0.0 if any(found <= value for value in nothing) else low
     return Bound(estimate.value, low, max(estimate.high, 0.0), dim, base, bound(states)[1])
 
 
@@ -141,6 +151,26 @@ def _base_log_densities(rng: np.random.Generator, df: float, dim: int, n: int) -
     if df == math.inf:
         return -0.5 * squares
     return -0.5 * (df + dim) * np.log1p(squares / rng.chisquare(df, n))
+
+
+def _deviation(shells: Shells, dim: int, df: float, log_scale: float) -> float:
+    """The standard error of a bound times the root of the number of draws, by its influence function.
+
+    A draw counts by its own log-density, by its cross-entropy, and by its volume, which moves all shells further out.
+    The scale of the base is at its minimum, so that what it moves by counts for nothing.
+    """
+    levels, masses = shells
+    log_radii = _log_radii(shells, dim) - log_scale
+    if df == math.inf:
+        cost, log_slope = 0.5 * np.exp(2 * log_radii), 2 * log_radii
+    else:
+        log_ratio = 2 * log_radii - math.log(df)
+        cost = 0.5 * (df + dim) * np.logaddexp(0, log_ratio)
+        log_slope = math.log(df + dim) - np.logaddexp(0, -log_ratio)
+    log_enclosed = dim * _log_radii(shells, dim) + _log_unit_ball(dim)
+    log_outer = np.logaddexp.accumulate((np.log(masses / dim) + log_slope - log_enclosed)[::-1])[::-1]
+    influence = levels + cost + np.exp(log_outer - levels)
+    return math.sqrt(masses @ (influence - masses @ influence) ** 2)
 
 
 def checked_dim(dim: Dim) -> int:
