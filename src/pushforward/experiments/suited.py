@@ -1,7 +1,7 @@
 """Settings of training that suit the rows and columns of the data, where the user gives none.
 
-The rules were found by trials on scikit-learn's tables and on draws of known densities; `results/small-tables.md` holds
-them to a Gaussian and to flows tuned by hand.
+The rules were found by trials on scikit-learn's tables and on draws of known densities;
+`results/benchmarks/small_tables.md` holds them to a Gaussian and to flows tuned by hand.
 """
 
 import math
