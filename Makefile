@@ -4,7 +4,7 @@ endif
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
-MARKED ?= not slow
+MARKED ?= not slow and not long
 
 .PHONY: demo test lint check-all
 
@@ -22,8 +22,8 @@ lint: $(VENV)/installed
 
 # What takes longer than a change should wait: the suite on the oldest Python too.
 check-all: lint
-	$(MAKE) test MARKED="slow or not slow"
-	$(MAKE) test VENV=.venv-3.11 PYTHON="$$(scripts/find-python 3.11)"
+	$(MAKE) test MARKED="long or not long"
+	$(MAKE) test MARKED="not long" VENV=.venv-3.11 PYTHON="$$(scripts/find-python 3.11)"
 
 $(VENV)/installed: pyproject.toml
 	@test -n "$(PYTHON)"

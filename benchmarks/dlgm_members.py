@@ -19,8 +19,8 @@ import numpy as np
 import tyro
 
 from pushforward import data, training
-from pushforward.experiments.build import make_dlgm, make_observation
-from pushforward.experiments.presets import DLGM_PRESETS
+from pushforward.experiments.dlgm.models import make_model, make_observation
+from pushforward.experiments.dlgm.presets import PRESETS
 from pushforward.models import HeldOutBound, NegativeBound
 from pushforward.models.evaluation import importance_bound, posterior_statistics
 
@@ -62,7 +62,7 @@ def main(
 
 def _measured(cell: str, members: int, steps: int, images: int, draws: int, left: float) -> dict[str, Any]:
     family, length = cell.rsplit("-", 1)
-    config = dataclasses.replace(DLGM_PRESETS["dlgm-mnist"], flow=family, length=int(length), steps=steps)
+    config = dataclasses.replace(PRESETS["dlgm-mnist"], flow=family, length=int(length), steps=steps)
     dataset = data.load(config.data)
     observation = make_observation(config, dataset.levels)
     train, validation, test = (_rows(part) for part in (dataset.train, dataset.validation, dataset.test))
@@ -78,7 +78,7 @@ def _measured(cell: str, members: int, steps: int, images: int, draws: int, left
         config.free_bits,
     )
     models = training.ensemble(
-        lambda key: make_dlgm(config, dataset.shape, dataset.levels, key), jax.random.key(0), members
+        lambda key: make_model(config, dataset.shape, dataset.levels, key), jax.random.key(0), members
     )
     common: dict[str, Any] = {
         "key": jax.random.key(1),

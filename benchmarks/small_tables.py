@@ -58,9 +58,9 @@ def judged(table: str, flags: str, seed: int) -> Judged:
 
     from pushforward import targets
     from pushforward.evaluation.gaussian import gaussian_log_likelihoods
-    from pushforward.experiments.config import TrainConfig
     from pushforward.experiments.runs import start_run
-    from pushforward.experiments.train import on_device, run_train
+    from pushforward.experiments.train.config import TrainConfig
+    from pushforward.experiments.train.training import on_device, run_train
     from pushforward.objectives import HeldOut
 
     with tempfile.TemporaryDirectory() as folder:

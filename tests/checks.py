@@ -4,7 +4,15 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy import stats
+
+QUICK_RECIPES = ("planar", "nice", "nsf_coupling", "maf")
+
+
+def slow_but(quick, names):
+    """The names as parameters of a test: `make test` takes those that are `quick`, the rest are marked as slow."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
 
 
 def randomised(tree, key, scale=1.0):

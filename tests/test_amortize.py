@@ -8,7 +8,7 @@ import pytest
 
 from pushforward import flows
 from pushforward.amortize import amortize, condition
-from tests.checks import randomised
+from tests.checks import QUICK_RECIPES, randomised, slow_but
 
 DRIVEN = ("nice", "real_vp", "real_nvp", "nsf_coupling", "maf", "iaf", "nsf_autoregressive", "neural_autoregressive")
 
@@ -17,7 +17,7 @@ def make(recipe, dim=3):
     return flows.RECIPES[recipe](jax.random.key(0), (4, 4, 1) if recipe == "glow" else dim, 1)
 
 
-@pytest.mark.parametrize("recipe", flows.RECIPES)
+@pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, flows.RECIPES))
 def test_amortized_starts_as_the_flow_and_depends_on_the_context(recipe):
     flow = make(recipe)
     conditional = amortize(flow, jax.random.key(1), 2, width=4, depth=1)
@@ -30,7 +30,7 @@ def test_amortized_starts_as_the_flow_and_depends_on_the_context(recipe):
     assert jnp.all(log_prob(moved, context) != log_prob(moved, -context))
 
 
-@pytest.mark.parametrize("recipe", [*DRIVEN, "residual", "continuous", "glow"])
+@pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, [*DRIVEN, "residual", "continuous", "glow"]))
 def test_every_network_sees_the_context(recipe):
     flow = make(recipe)
     conditional = randomised(condition(flow, jax.random.key(1), 2), jax.random.key(3), 0.3)
@@ -55,6 +55,7 @@ def test_the_first_dimension_of_an_autoregressive_flow_sees_the_context():
     assert first != second
 
 
+@pytest.mark.slow
 def test_contexts_are_batched_by_vmap():
     conditional = randomised(
         condition(flows.maf(jax.random.key(0), 2, 2), jax.random.key(1), 3), jax.random.key(3), 0.3
@@ -65,6 +66,7 @@ def test_contexts_are_batched_by_vmap():
     np.testing.assert_allclose(batched, jnp.stack(single), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_conditional_density_is_learned():
     """`x ~ N(c, exp(-c)^2)`: the mean log-likelihood reaches the truth to 0.03 nats."""
     from pushforward import training

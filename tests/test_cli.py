@@ -68,6 +68,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_fit_leaves_a_run_that_can_be_reread(folder, capsys):
     code, out, _ = run(capsys, "fit", "u2", *SMALL, "--out", "run")
     assert code == 0
@@ -88,6 +89,7 @@ def test_fit_leaves_a_run_that_can_be_reread(folder, capsys):
     assert sorted(reread.config.command().split()) == sorted(["pushforward", "fit", "u2", *SMALL])
 
 
+@pytest.mark.slow
 def test_a_function_of_the_user(folder, capsys):
     code, out, _ = run(capsys, "fit", "densities:gaussian", "--dim", 3, *SMALL, "--out", "run", "--length", 0)
     assert code == 0
@@ -138,6 +140,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(folder, capsys, arguments,
     assert after == before
 
 
+@pytest.mark.slow
 def test_another_run_is_overwritten_only_by_force(folder, capsys):
     run(capsys, "fit", "u2", *SMALL, "--out", "run")
     before = contents(folder / "run")
@@ -158,6 +161,7 @@ def test_a_fit_that_diverges_names_step_leaf_and_checkpoint(folder, capsys):
     assert not (folder / "run/result.json").exists()
 
 
+@pytest.mark.slow
 def test_the_best_restart_is_one_that_lives_and_the_point_of_the_others_is_named(folder, capsys):
     """Of a density that is NaN outside of a ball, which leaves the page without most of its numbers."""
     code, out, _ = run(capsys, "fit", "densities:ball", "--dim", 2, "--restarts", 6, "--steps", 50, "--out", "run")
@@ -171,6 +175,7 @@ def test_the_best_restart_is_one_that_lives_and_the_point_of_the_others_is_named
     assert "densities:ball is nan at z = (" in (folder / "run/report.html").read_text()
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_resumes_to_the_same_bits(folder, capsys):
     long = [*SMALL, "--steps", "40000", "--frames", "0"]
     command = [sys.executable, "-m", "pushforward.cli", "fit", "u2", *long, "--out", "stopped"]
@@ -196,6 +201,7 @@ def test_an_interrupted_fit_resumes_to_the_same_bits(folder, capsys):
     assert first.result["kl"] == second.result["kl"]
 
 
+@pytest.mark.slow
 def test_broken_and_foreign_checkpoints(folder, capsys):
     run(capsys, "fit", "u2", *SMALL, "--out", "run")
     (folder / "run/result.json").unlink()
@@ -220,6 +226,7 @@ def test_broken_and_foreign_checkpoints(folder, capsys):
     assert err.splitlines()[-1].startswith("pushforward: cannot read the checkpoint ")
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_last_good_checkpoint(folder):
     """No file may grow beyond 6,000 bytes: the metrics of a longer run do."""
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000)); "
@@ -235,6 +242,7 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(folder):
     assert subprocess.run(resume, capture_output=True, timeout=300, check=False).returncode == 0
 
 
+@pytest.mark.slow
 def test_samples(folder, capsys):
     run(capsys, "fit", "u2", *SMALL, "--out", "run")
     code, out, _ = run(capsys, "sample", "run", "-n", 1000)
@@ -259,6 +267,7 @@ def test_samples(folder, capsys):
         assert complaint in err
 
 
+@pytest.mark.slow
 def test_report_is_written_again(folder, capsys):
     run(capsys, "fit", "u2", *SMALL, "--out", "run")
     (folder / "run/report.html").unlink()
@@ -273,6 +282,7 @@ def test_list_names_everything(capsys):
         assert re.search(rf"^  {name} +\S", out, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_study_goes_on_where_it_was(folder, capsys):
     small = "--targets u1 u2 --flows planar --lengths 1 2 --restarts 2 --steps 20 --out study --results kept"
     code, _, _ = run(capsys, "reproduce", "rezende-mohamed-figure-3", *small.split())
@@ -301,6 +311,7 @@ def test_help_imports_neither_jax_nor_matplotlib():
     assert "--learning-rate" in finished.stdout
 
 
+@pytest.mark.slow
 def test_a_fit_of_ones_own_function_opens_without_it(folder, capsys):
     code, _, _ = run(capsys, "fit", "densities:gaussian", "--dim", 3, *SMALL, "--out", "run")
     assert code == 0

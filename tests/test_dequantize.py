@@ -39,6 +39,7 @@ def test_uniform_on_uniform_is_exact():
     assert bits_per_dimension(float(bound[0]), (2, 2, 1)) == pytest.approx(2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", noises())
 def test_the_bound_is_one(name):
     """Summed over all images, exp(bound) averages to at most 1; for one pixel by 20,000 draws, within 1%."""

@@ -10,7 +10,7 @@ from tests.test_cli import contents, folder, run
 
 __all__ = ["folder"]
 
-pytestmark = pytest.mark.xdist_group("dlgm-cli")  # its runs are made once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dlgm-cli")]  # its runs are made once
 
 SMALL = shlex.split("--hidden 16 --latents 3 --steps 40 --validate-every 20 --test-draws 5")
 EVALUATE = shlex.split("--points 12 --chains 3 --temperatures 5 --leapfrog-steps 2 --draws 20")

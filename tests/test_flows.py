@@ -12,13 +12,13 @@ from pushforward import flows
 from pushforward.bijections import Volume
 from pushforward.distributions import Normal, Pushforward
 from pushforward.flows import RECIPES
-from tests.checks import randomised
+from tests.checks import QUICK_RECIPES, randomised, slow_but
 
 VECTORS = [name for name in RECIPES if name != "glow"]
 PRESERVING = ("nice", "real_vp")
 
 
-@pytest.mark.parametrize("recipe", VECTORS)
+@pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, VECTORS))
 @pytest.mark.parametrize("length", [0, 3])
 def test_recipe(recipe, length):
     base = Normal.standard(4)
@@ -39,7 +39,7 @@ def test_the_docstring_says_volume_direction_and_paper(recipe):
     assert re.search(r"(19|20)\d\d|R&M", summary) or recipe == "real_vp"
 
 
-@pytest.mark.parametrize("recipe", VECTORS)
+@pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, VECTORS))
 @pytest.mark.parametrize("dim", [2, 5])
 def test_samples_and_densities_agree(recipe, dim):
     flow = randomised(RECIPES[recipe](jax.random.key(0), dim, 2), jax.random.key(1), 0.2)
@@ -73,6 +73,7 @@ def test_what_cannot_work_is_refused(make, complaint):
         make(jax.random.key(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixing", ["permutation", "reverse", "rotation", "householder", "lu"])
 def test_every_mixing_moves_every_dimension(mixing):
     flow = randomised(flows.nice(jax.random.key(0), 3, 6, mixing=mixing), jax.random.key(1), 0.7)
@@ -106,6 +107,7 @@ def test_circular_flow_is_a_density_on_the_torus():
     np.testing.assert_allclose(ends[0], ends[1], atol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(4, 4, 1), (6, 4, 3)])
 @pytest.mark.parametrize("mixing", ["lu", "permutation"])
 def test_glow_factors_out_and_is_calibrated(shape, mixing):
@@ -119,6 +121,7 @@ def test_glow_factors_out_and_is_calibrated(shape, mixing):
     np.testing.assert_allclose(z.std(), 1, atol=2e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["maf", "glow"])
 def test_pixels_live_between_0_and_1(recipe):
     shape = (4, 4, 1)

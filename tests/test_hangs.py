@@ -12,9 +12,11 @@ import pytest
 
 from pushforward.flows import RECIPES
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 600
 
-slow = pytest.mark.slow
+long = pytest.mark.long
 
 DENSITIES = """
 import jax.numpy as jnp
@@ -88,7 +90,7 @@ def run_all(folder, commands, **environment):
 SMALL = "--samples 4096 --frames 2 --steps 200"
 
 
-@pytest.mark.parametrize("devices", [pytest.param("1", marks=slow), "2", pytest.param("4", marks=slow)])
+@pytest.mark.parametrize("devices", [pytest.param("1", marks=long), "2", pytest.param("4", marks=long)])
 def test_every_routine_of_lapack(tmp_path, devices):
     (tmp_path / "densities.py").write_text(DENSITIES)
     run_all(
@@ -101,7 +103,7 @@ def test_every_routine_of_lapack(tmp_path, devices):
     )
 
 
-@slow
+@long
 def test_the_residual_flow(tmp_path):
     """Whose log-determinants are those of batches of Jacobians."""
     run_all(
@@ -114,7 +116,7 @@ def test_the_residual_flow(tmp_path):
     )
 
 
-@slow
+@long
 def test_every_family(tmp_path):
     vectors = [name for name in RECIPES if name != "glow"]
     run_all(
@@ -124,6 +126,6 @@ def test_every_family(tmp_path):
     )
 
 
-@slow
+@long
 def test_the_smallest_study_of_bounds(tmp_path):
     run_all(tmp_path, ["reproduce vp-bound --budget smoke"], JAX_NUM_CPU_DEVICES="2")

@@ -9,6 +9,7 @@ from pushforward.nets import MADE, MLP, ConvNet, convolve
 from tests.checks import randomised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [0, 1, 3])
 def test_mlp_is_the_formula(depth, x64):
     net = randomised(MLP.init(jax.random.key(0), 3, 2, 7, depth, jnp.tanh), jax.random.key(1))
@@ -27,6 +28,7 @@ def test_mlp_starts_at_zero_with_lecun_hidden_layers():
     np.testing.assert_allclose(jnp.var(net.weights[0]), 1 / 200, rtol=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("from_zero", [False, True])
 @pytest.mark.parametrize("dim", [1, 2, 5])
 def test_made_row_i_depends_on_all_inputs_before_i_and_no_other(dim, from_zero):
@@ -49,6 +51,7 @@ def test_convolution_is_that_of_xla(channels, out, side, x64):
     np.testing.assert_allclose(convolve(x, weight), expected, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_convnet_sees_two_pixels_far_and_starts_at_zero():
     fresh = ConvNet.init(jax.random.key(0), 1, 2, 4)
     image = jax.random.normal(jax.random.key(1), (7, 7, 1))

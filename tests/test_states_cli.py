@@ -31,6 +31,7 @@ def files(folder):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -88,6 +89,7 @@ def test_bad_input_is_one_line(files, capsys, words, message):
     assert not (files / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "verdict"), [("gaussian.npy", "volume-preserving: The density of states"), ("cube.npy", "varying volume")]
 )

@@ -31,6 +31,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_can_be_reread(trained):
     result = json.loads((trained / "run/result.json").read_text())
     assert result["steps"] == 60
@@ -54,12 +55,14 @@ def test_a_run_can_be_reread(trained):
     assert (trained / "run/report.html").is_file()
 
 
+@pytest.mark.slow
 def test_load(trained):
     flow = pushforward.load(trained / "run")
     x, log_prob = flow.sample_and_log_prob(jax.random.key(0), (10,))
     np.testing.assert_allclose(flow.log_prob(x), log_prob, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_export_can_be_checked_with_numpy_alone(trained, capsys):
     code, out, _ = run(capsys, "export", trained / "run", "--n", 50)
     assert code == 0
@@ -83,6 +86,7 @@ def test_samples_do_not_depend_on_how_many(trained, capsys):
         np.testing.assert_array_equal(many[name][:10], few[name])
 
 
+@pytest.mark.slow
 def test_a_table_of_the_user_in_its_own_units(folder, capsys):
     rng = np.random.default_rng(0)
     table = np.exp(rng.normal(size=(200, 2))) * [1e4, 1e-3]
@@ -105,6 +109,7 @@ def test_a_table_of_the_user_in_its_own_units(folder, capsys):
     assert "mine.csv has changed since run was started" in err
 
 
+@pytest.mark.slow
 def test_images_in_bits_per_dimension(folder, capsys):
     small = shlex.split("--length 1 --width 4 --steps 6 --batch-size 16 --validate-every 3 --levels 1")
     code, _, _ = run(capsys, "train", "density-digits", *small, "--dequantization", "variational", "--out", "run")
@@ -116,6 +121,7 @@ def test_images_in_bits_per_dimension(folder, capsys):
     assert pushforward.load(folder / "run").shape == (8, 8, 1)
 
 
+@pytest.mark.slow
 def test_presets_name_their_data(folder, capsys):
     small = shlex.split("--steps 4 --validate-every 2 --size 100 --length 1 --bins 4")
     assert run(capsys, "train", "density-moons", *small, "--out", "run")[0] == 0
@@ -153,12 +159,14 @@ def test_bad_input_is_one_line_and_nothing_is_written(folder, capsys, arguments,
     assert after == before
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_by_its_own_command(trained, capsys):
     code, _, err = run(capsys, "fit", "--resume", trained / "run")
     assert code == 2
     assert "is a run of pushforward train" in err
 
 
+@pytest.mark.slow
 def test_logarithms_units_and_names_of_a_file(folder, capsys):
     """Lognormal numbers in units of 1e18, whose logarithms the base can describe: -2.84 nats in their own units."""
     rows = np.exp(np.random.default_rng(0).normal(size=(2000, 2)))
@@ -188,6 +196,7 @@ def test_a_table_is_checked_without_training(folder, capsys):
     assert "80 / 10 / 10 rows to train, validate and test, 2 columns" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_a_file_may_be_called_as_presets_are(folder, capsys):
     np.savetxt(folder / "dlgm-mine.csv", np.random.default_rng(0).normal(size=(100, 2)), delimiter=",")
     code, _, _ = run(capsys, "train", "dlgm-mine.csv", *SMALL, "--out", "run")
@@ -203,6 +212,7 @@ print(flow.sample(__import__("jax").random.key(0), (3,)).dtype)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trained_in", ["0", "1"])
 def test_a_model_opens_in_the_precision_that_it_was_trained_in(folder, trained_in):
     """Whatever that of the process that opens it; where that has no double precision, it is asked for."""

@@ -10,6 +10,7 @@ from pushforward.nets import MADE
 from tests.checks import randomised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transformer", [Affine.init(), RationalQuadratic(4, 3.0)])
 @pytest.mark.parametrize("dim", [1, 2, 7])
 def test_the_jacobian_is_lower_triangular(transformer, dim):

@@ -34,6 +34,7 @@ def stack_of(name, length):
     return randomised(stack, jax.random.key(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("length", [1, 6])
 def test_stack_is_the_chain_of_its_layers(name, length, x64):
@@ -50,6 +51,7 @@ def test_stack_is_the_chain_of_its_layers(name, length, x64):
     assert stack.volume == chain.volume
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("method", ["forward_and_log_det", "inverse_and_log_det"])
 def test_program_does_not_grow_with_length(name, method):

@@ -17,9 +17,21 @@ from pushforward.quadrature import Grid
 from tests.bijections.constructors import ENTRIES
 from tests.checks import assert_finite, assert_same, floating_leaves, scaled
 
+QUICK = (
+    "planar",
+    "radial",
+    "sylvester, triangular",
+    "affine",
+    "onto a box",
+    "spline",
+    "affine coupling",
+    "autoregressive, affine",
+    "LU",
+    "real nvp",
+)
 # One worker runs all tests of an entry, so that they share what is compiled.
-grouped = {name: pytest.mark.xdist_group(name) for name in ENTRIES}
-every_entry = pytest.mark.parametrize("name", [pytest.param(name, marks=mark) for name, mark in grouped.items()])
+MARKS = {name: [pytest.mark.xdist_group(name), *([] if name in QUICK else [pytest.mark.slow])] for name in ENTRIES}
+every_entry = pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, marks in MARKS.items()])
 every_direction = pytest.mark.parametrize("direction", ["forward_and_log_det", "inverse_and_log_det"])
 
 forward = eqx.filter_jit(lambda bijection, x: bijection.forward_and_log_det(x))
@@ -80,6 +92,7 @@ def assert_conforms(bijection, x, error=0.0):
     np.testing.assert_allclose(inverse_log_det, -log_det, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_every_public_bijection_is_covered():
     public = {
         value
@@ -115,7 +128,7 @@ def test_log_det_and_round_trip(name):
 @every_entry
 @settings(max_examples=4)
 @given(dim=st.sampled_from([1, 3]), seed=st.integers(0, 2**31 - 1), scale=st.floats(0.01, 2))
-@pytest.mark.slow
+@pytest.mark.long
 def test_any_dimension_seed_and_scale_in_float64(name, dim, seed, scale):
     with jax.enable_x64(True):
         bijection = build(name, dim, scale, seed)
@@ -248,7 +261,7 @@ def integrable():
         for dim in range(entry.least_dim, min(2, entry.dims) + 1):
             bijection = eqx.filter_eval_shape(build, name, dim)
             if bijection.shape == bijection.out_shape == (dim,):
-                yield pytest.param(name, dim, marks=grouped[name])
+                yield pytest.param(name, dim, marks=MARKS[name])
 
 
 @pytest.mark.parametrize(("name", "dim"), list(integrable()))

@@ -14,6 +14,7 @@ def coupling(transformer, dim, kept):
     return Coupling(transformer, MLP.init(jax.random.key(0), kept, (dim - kept) * transformer.size, 8, 1), (dim,), kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "kept"), [(2, 1), (3, 2), (5, 1)])
 def test_the_first_part_stays_and_moves_the_rest(dim, kept):
     fresh = coupling(Additive(), dim, kept)
@@ -25,6 +26,7 @@ def test_the_first_part_stays_and_moves_the_rest(dim, kept):
     np.testing.assert_array_equal(jax.jacfwd(layer.forward)(x) - jnp.eye(dim) != 0, np.outer(~stays, stays))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [3, 4, 7])
 @pytest.mark.parametrize("kept", [1, 2])
 def test_volume_preserving_scales_sum_to_zero_for_every_size(dim, kept, x64):

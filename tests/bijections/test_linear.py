@@ -10,6 +10,7 @@ from pushforward.bijections import LULinear, Permutation, Rotation
 from tests.checks import randomised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2, 5, 16])
 @pytest.mark.parametrize("scale", [0, 1e-3, 1, 30])
 def test_rotation_is_orthogonal_with_determinant_one(dim, scale, dtype):

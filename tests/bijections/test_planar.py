@@ -56,6 +56,7 @@ def test_constraint_holds_for_every_parameter(seed, dim, scale):
     np.testing.assert_allclose(resolved.slope, 1 + w @ u_hat, atol=rounding, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", [0, 1e-30, 1e-20, 1e-12, 1e-9])
 def test_no_normal_is_a_translation(norm, dtype):
     layer = Planar(jnp.full(3, norm, dtype), jnp.array([0.5, -1.0, 2.0], dtype), jnp.asarray(0.7, dtype))
@@ -74,6 +75,7 @@ def test_no_normal_is_a_translation(norm, dtype):
         assert log_det == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["forward_and_log_det", "inverse_and_log_det"])
 def test_first_and_second_derivatives_against_differences(method, x64):
     layer, x = random_layer(5, 3), jnp.array([0.3, -0.7, 1.2])

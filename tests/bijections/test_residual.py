@@ -24,6 +24,7 @@ def pairs():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", pairs())
 def test_estimates_have_no_bias(name):
     """Value and gradient of the log-determinant: the mean of 20,000 probes within 5 standard errors of the exact."""
@@ -47,6 +48,7 @@ def test_estimates_have_no_bias(name):
     np.testing.assert_array_less(np.abs(draws.mean(0) - expected), 5 * error + 1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", pairs())
 def test_an_estimate_is_a_function_of_key_and_point(name):
     _, estimated = pairs()[name]
@@ -57,6 +59,7 @@ def test_an_estimate_is_a_function_of_key_and_point(name):
     assert jnp.all(jax.vmap(lambda x: other.forward_and_log_det(x)[1])(x) != log_det(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.0, 1.0, 100.0])
 def test_the_network_shrinks_distances(scale):
     network = randomised(LipschitzMLP.init(jax.random.key(0), 4, 16, 2, 0.9), jax.random.key(1), scale)

@@ -24,6 +24,7 @@ def test_it_starts_as_the_identity(dtype):
     np.testing.assert_allclose(log_det, 0, atol=30 * jnp.finfo(dtype).eps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1, 10, 1000])
 @pytest.mark.parametrize("direction", ["forward_and_log_det", "inverse_and_log_det"])
 def test_it_is_finite_and_monotone_across_knots_and_bounds(scale, direction):

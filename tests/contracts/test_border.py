@@ -40,6 +40,7 @@ def wrong_shapes(shape):
     return {(), (1,), (5, *shape), (*shape, 1), (1, *shape), tuple(n + 1 for n in shape), shape[1:]} - {shape}
 
 
+@pytest.mark.slow
 @every_bijection
 def test_a_bijection_answers_its_own_shape_only(name):
     bijection = bijection_of(name)
@@ -56,6 +57,7 @@ def test_a_bijection_answers_its_own_shape_only(name):
             bijection.calibrate(batch)
 
 
+@pytest.mark.slow
 @every_distribution
 def test_a_distribution_answers_batches_of_its_own_shape_only(name):
     distribution = distribution_of(name)
@@ -72,6 +74,7 @@ def test_a_distribution_answers_batches_of_its_own_shape_only(name):
     assert log_prob.shape == (5,)
 
 
+@pytest.mark.slow
 @every_distribution
 def test_numbers_of_every_type(name):
     """Give what the same numbers give in the model's own type."""
@@ -90,6 +93,7 @@ def test_numbers_of_every_type(name):
             distribution.log_prob(x)
 
 
+@pytest.mark.slow
 @every_bijection
 def test_a_bijection_computes_in_the_type_of_its_parameters(name):
     """Under x64 too, from numbers of a wider and of a narrower type; without parameters in that of the numbers."""
@@ -126,6 +130,7 @@ def test_mixed_parameters_are_one_type(x64):
     np.testing.assert_allclose(flow.log_prob(x), log_prob, rtol=1e-11)
 
 
+@pytest.mark.slow
 @every_recipe
 def test_bound_methods_are_compiled(recipe):
     flow = flow_of(recipe)
@@ -145,6 +150,7 @@ def test_flows_are_pickled(recipe):
     assert_same(copy, flow)
 
 
+@pytest.mark.slow
 @every_bijection
 def test_bijections_are_pickled(name):
     bijection = bijection_of(name)

@@ -33,6 +33,7 @@ def gradient(flow, log_density, stick_the_landing):
     return [leaf for _, leaf in floating_leaves(eqx.filter_jit(eqx.filter_grad(loss))(flow))]
 
 
+@pytest.mark.slow
 @every_shape
 @pytest.mark.parametrize("stick_the_landing", [False, True])
 def test_as_that_of_the_flattened_flow(shape, stick_the_landing):
@@ -46,6 +47,7 @@ def test_as_that_of_the_flattened_flow(shape, stick_the_landing):
         np.testing.assert_allclose(leaf, right, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @every_shape
 def test_sticking_the_landing_is_0_at_the_optimum(shape):
     flow = flow_of(shape)

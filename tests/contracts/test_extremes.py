@@ -47,6 +47,7 @@ def assert_without_density(distribution):
     assert np.isnan(log_prob(both.reshape(distribution.shape)))
 
 
+@pytest.mark.slow
 @every_distribution
 def test_distributions(name):
     distribution = distribution_of(name)
@@ -58,11 +59,13 @@ def test_distributions(name):
         assert_without_density(distribution)
 
 
+@pytest.mark.slow
 @every_recipe
 def test_recipes(recipe):
     assert_without_density(flow_of(recipe))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BIJECTIONS)
 @pytest.mark.parametrize("direction", ["forward_and_log_det", "inverse_and_log_det"])
 def test_nan_stays_nan(name, direction):
@@ -190,6 +193,7 @@ def test_a_spline_at_the_knot_that_was_nan():
     assert near[0] - 0.01 < log_slope < near[2] + 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spline", "circular spline"])
 @pytest.mark.parametrize("direction", ["forward_and_log_det", "inverse_and_log_det"])
 def test_splines_at_every_knot_and_its_neighbours(name, direction):
@@ -221,6 +225,7 @@ def test_splines_at_every_knot_and_its_neighbours(name, direction):
         assert np.mean(differs) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "width"), [(2, 1), (5, 2), (40, 8), (150, 64), (200, 64)])
 @pytest.mark.parametrize("from_zero", [False, True])
 def test_every_output_sees_every_input_before_it(dim, width, from_zero):

@@ -11,7 +11,9 @@ from tests.checks import floating_leaves, randomised
 
 ROWS, CHUNK = 40_000, 4_000
 VECTORS = [name for name in RECIPES if name != "glow"]
-slow = pytest.mark.slow
+# By `.ci/run`; `make check-all` takes them all.
+SOME = ("planar", "radial", "sylvester", "nice", "real_nvp", "nsf_coupling", "maf")
+long = pytest.mark.long
 
 
 @pytest.mark.parametrize("function", [jnp.tanh, jnp.exp, jnp.square, jax.nn.softplus])
@@ -27,8 +29,9 @@ def test_sums_of_products(function, dtype):
     np.testing.assert_allclose(jax.jit(jax.vmap(one))(x), jax.vmap(one)(x), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("dim", [3, pytest.param(5, marks=slow)])
-@pytest.mark.parametrize("recipe", [pytest.param(name, marks=slow if name == "continuous" else ()) for name in VECTORS])
+@pytest.mark.slow
+@pytest.mark.parametrize("dim", [3, pytest.param(5, marks=long)])
+@pytest.mark.parametrize("recipe", [pytest.param(name, marks=() if name in SOME else long) for name in VECTORS])
 def test_log_prob_and_gradient(recipe, dim, dtype):
     """Of all rows at once, and of a tenth at a time."""
     flow = randomised(RECIPES[recipe](jax.random.key(0), dim, 2), jax.random.key(1), 0.2)

@@ -43,6 +43,7 @@ def assert_holds_its_samples(distribution):
     assert support.contains(distribution.sample(jax.random.key(0), 1000)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_distributions(name):
     distribution = distribution_of(name)
@@ -61,6 +62,7 @@ def test_discrete_distributions(name):
     assert not distribution.support.contains(jnp.full(distribution.shape, 0.5))
 
 
+@pytest.mark.slow
 @every_recipe
 def test_recipes(recipe):
     flow = flow_of(recipe)
@@ -68,6 +70,7 @@ def test_recipes(recipe):
     assert jax.jit(lambda flow: flow.support.is_whole)(flow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BIJECTIONS)
 @pytest.mark.parametrize("side", [3.0, np.inf])
 def test_images_of_boxes(name, side):

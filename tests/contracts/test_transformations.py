@@ -16,11 +16,11 @@ from tests.distributions.constructors import ENTRIES as DISTRIBUTIONS
 
 STEP = 1e-4
 
-slow = pytest.mark.slow
+long = pytest.mark.long
 # One of each kind of parts; `make check-all` takes them all.
 QUICK = ("planar", "spline", "deep sigmoidal", "affine coupling", "autoregressive, affine", "residual", "onto a box")
 some_bijections = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=() if name in QUICK else slow) for name in BIJECTIONS]
+    "name", [pytest.param(name, marks=() if name in QUICK else long) for name in BIJECTIONS]
 )
 
 
@@ -56,6 +56,7 @@ def assert_derivatives_agree(function, x):
     np.testing.assert_allclose(second @ direction, differences, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @some_bijections
 @pytest.mark.parametrize("direction", ["forward_and_log_det", "inverse_and_log_det"])
 def test_derivatives_of_bijections(name, direction):
@@ -73,6 +74,7 @@ def test_derivatives_of_bijections(name, direction):
     assert_derivatives_agree(function, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_derivatives_of_distributions(name):
     distribution = distribution_of(name)
@@ -80,7 +82,7 @@ def test_derivatives_of_distributions(name):
     assert_derivatives_agree(flat(distribution.log_prob, distribution.shape), x.ravel())
 
 
-@slow
+@long
 @every_recipe
 def test_derivatives_of_recipes(recipe):
     flow = in_forward_mode(flow_of(recipe))
@@ -88,6 +90,7 @@ def test_derivatives_of_recipes(recipe):
     assert_derivatives_agree(flat(flow.log_prob, flow.shape), x.ravel())
 
 
+@pytest.mark.slow
 @some_bijections
 def test_a_batch_of_bijections_is_each_of_them(name):
     """`vmap` over parameters and points, and over points of another axis."""
@@ -107,7 +110,7 @@ def test_a_batch_of_bijections_is_each_of_them(name):
     np.testing.assert_allclose(last[..., 2], expected, rtol=1e-6, atol=1e-9)
 
 
-@slow
+@long
 @every_recipe
 def test_derivatives_in_the_parameters(recipe):
     """Of a log-density: along a direction, forward against reverse mode."""

@@ -53,6 +53,7 @@ def test_unusable_gzip_is_refused(tmp_path):
             read_idx(path)
 
 
+@pytest.mark.slow
 @real
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_official_sets(name):

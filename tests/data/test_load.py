@@ -87,6 +87,7 @@ def test_every_plane_density_with_samples_is_there():
     assert set(NAMES) == {name for name, target in made.items() if target.sample and target.log_z is not None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOYS)
 def test_toys(name):
     dataset, again, other = load(name, seed=3, size=200), load(name, seed=3, size=200), load(name, seed=4, size=200)
@@ -97,6 +98,7 @@ def test_toys(name):
     assert np.all(np.isfinite(jax.vmap(dataset.log_density)(jnp.asarray(dataset.test))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rings", "moons", "checkerboard"])
 def test_densities_of_toys_are_normalised(name, x64):
     log_density = load(name, size=10).log_density

@@ -21,6 +21,7 @@ def every_level(levels):
     return np.tile(np.arange(levels, dtype=np.uint8), (N, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(5,), (3, 5), (2, 3, 5), (0, 5)])
 @pytest.mark.parametrize("stored", ["uint8", "int32", "float32"])

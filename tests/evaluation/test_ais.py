@@ -23,6 +23,8 @@ from pushforward.evaluation import (
 )
 from tests.checks import randomised
 
+pytestmark = pytest.mark.slow
+
 DIM = 5
 LOG_Z = 3.0
 LOC = np.array([0.5, -0.5, 0.0, 0.3, -0.2])

@@ -11,10 +11,12 @@ from pushforward import data
 from pushforward.cli import main
 from pushforward.data import TableOptions
 from pushforward.evaluation.gaussian import gaussian_log_likelihoods
-from pushforward.experiments.config import TrainConfig
 from pushforward.experiments.runs import open_run
-from pushforward.experiments.suited import suited, tail_gains
-from pushforward.experiments.train import _no_better
+from pushforward.experiments.train.config import TrainConfig
+from pushforward.experiments.train.suited import suited, tail_gains
+from pushforward.experiments.train.training import _no_better
+
+pytestmark = pytest.mark.slow
 
 RNG = np.random.default_rng(0)
 CHOSEN = "base", "start", "smoothing", "learning_rate", "validate_every", "patience", "average_decay"

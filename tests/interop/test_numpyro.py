@@ -12,6 +12,8 @@ from pushforward.bijections import Chain, Exp, PartialExp, Sigmoid, Softplus, Ta
 from pushforward.distributions import Bernoulli, Normal, Pushforward, Uniform, VonMises
 from tests.checks import randomised
 
+pytestmark = pytest.mark.slow
+
 numpyro = pytest.importorskip("numpyro", reason="numpyro is not installed")
 
 
@@ -94,7 +96,7 @@ def test_nuts_samples_circular_splines():
     assert_nuts_agrees(Pushforward(flow.base, randomised(flow.bijection, jax.random.key(1), 0.1)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nuts_samples_what_is_partly_positive():
     assert_nuts_agrees(partly_positive(3))
 

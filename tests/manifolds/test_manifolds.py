@@ -38,6 +38,7 @@ MEASURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURES)
 def test_the_mean_of_one_over_the_density_is_the_volume(name, dtype):
     """To 4 errors and the rounding; right densities fail one of the 26 cases with probability 2e-3."""

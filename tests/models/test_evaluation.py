@@ -34,6 +34,8 @@ from tests.models.linear_gaussian import (
     posterior_mean,
 )
 
+pytestmark = pytest.mark.slow
+
 BIAS = linear_gaussian.BIAS
 KEY = jax.random.key(1)
 

@@ -17,6 +17,8 @@ from tests.checks import assert_finite, floating_leaves, randomised
 from tests.models import linear_gaussian
 from tests.models.linear_gaussian import BIAS, DIM, LATENTS, NOISE, WEIGHT, X, divergence, log_evidence
 
+pytestmark = pytest.mark.slow
+
 GRADIENTS = ("reparameterised", "stick-the-landing", "doubly-reparameterised")
 REAL = Observation("real", 0)
 STEP = jnp.asarray(0)

@@ -46,6 +46,7 @@ FLOWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FLOWS)
 def test_the_groups_divide_every_parameter(name):
     flow = FLOWS[name]()
@@ -71,6 +72,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_output_rows_that_scale_are_those_that_change_a_slope(name):
     transformer, columns = TRANSFORMERS.get(name, TRANSFORMERS["affine"])

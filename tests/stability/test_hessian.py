@@ -30,6 +30,7 @@ def largest(matrix, count):
     return np.linalg.eigvalsh(matrix)[::-1][:count]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", [real_nvp, residual])
 def test_the_largest_eigenvalues_of_a_flow(recipe):
     model = flow(recipe)
@@ -39,12 +40,14 @@ def test_the_largest_eigenvalues_of_a_flow(recipe):
     assert np.all(found.errors < 1e-3 * expected)
 
 
+@pytest.mark.slow
 def test_double_precision(x64):
     model, loss = jax.tree.map(lambda leaf: leaf.astype(float) if leaf.dtype == "float32" else leaf, (flow(), LOSS))
     found = top_eigenvalues(model, loss, KEY, count=6, iterations=1000)
     np.testing.assert_allclose(found.values, largest(dense(model, loss), 6), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_block_of_a_group():
     model = flow()
     whole = dense(model, LOSS)

@@ -23,6 +23,7 @@ def coupling(flow):
     return flow.bijection.layers.bijections[0]
 
 
+@pytest.mark.slow
 def test_every_filter_of_a_direction_is_as_large_as_that_of_the_model():
     flow = randomised(real_nvp(KEY, 4, 3, width=5), jax.random.key(1))
     for direction in random_directions(flow, KEY):
@@ -53,6 +54,7 @@ def unit_rows(weight):
     return weight / jnp.linalg.norm(weight, axis=-1, keepdims=True)
 
 
+@pytest.mark.slow
 def test_unlike_models_share_the_directions_of_what_they_have_in_common():
     make = {"width": 5, "activation": jax.nn.relu}
     flows = [
@@ -79,6 +81,7 @@ def test_the_two_directions_differ_and_come_from_the_key():
     assert not np.allclose(first["w"], other["w"])
 
 
+@pytest.mark.slow
 def test_a_mask_takes_parameters_out_and_leaves_the_directions_of_the_others():
     flow = randomised(real_nvp(KEY, 4, 2, width=5), jax.random.key(1))
     groups = parameter_groups(flow)
@@ -105,6 +108,7 @@ def test_the_surface_of_a_parabola():
     assert surface.loss[4, 4] == half_square(CENTRE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [2, 100])
 def test_batches_change_nothing(batch_size):
     flow = randomised(real_nvp(KEY, 2, 2, width=3), jax.random.key(1), 0.3)

@@ -90,6 +90,7 @@ def test_a_member_that_diverged_has_no_steps_left():
     assert change[1, 1] > 0.3 * whole.weight_change["b"][1, 1]
 
 
+@pytest.mark.slow
 def test_the_groups_of_a_flow():
     models = ensemble(lambda key: real_nvp(key, 2, 2, width=3), jax.random.key(1), 2)
     data = jax.random.normal(jax.random.key(2), (64, 2))

@@ -32,6 +32,7 @@ def log_unit_ball(dim):
     return 0.5 * dim * math.log(math.pi) - special.gammaln(0.5 * dim + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "nats"), [(2, 0.3069), (36, 1.40), (100, 1.89), (196, 2.22)])
 def test_uniform_data_from_samples(dim, nats):
     bound = volume_preserving_bound(np.full(100_000, -0.7), dim)
@@ -86,6 +87,7 @@ def noisy_segment(dim, n=100_000, scale=0.01):
     return log_density - 0.5 * (dim - 1) * math.log(2 * math.pi * scale**2) - 0.5 * rng.chisquare(dim - 1, n)
 
 
+@pytest.mark.slow
 def test_a_segment_with_noise():
     bound = volume_preserving_bound(noisy_segment(2), 2)
     assert bound.nats == pytest.approx(0.0438, abs=0.003)
@@ -94,6 +96,7 @@ def test_a_segment_with_noise():
         assert volume_preserving_bound(noisy_segment(dim), dim, replicates=10).nats < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "nats"), [(36, 6.83e-5), (100, 1.0e-5), (196, 4.7e-6)])
 def test_noise_beside_the_samples_lowers_the_floor(dim, nats):
     """A segment with noise of 0.1: its own dimension drawn, the noise beside it exact.
@@ -110,6 +113,7 @@ def test_noise_beside_the_samples_lowers_the_floor(dim, nats):
     assert bound.high - bound.low < 2e-5
 
 
+@pytest.mark.slow
 def test_what_is_beside_counts_as_if_it_were_drawn():
     """In D = 4, half of it exact, Laplace data lose what draws of all four dimensions say."""
     n = 2**18
@@ -120,6 +124,7 @@ def test_what_is_beside_counts_as_if_it_were_drawn():
     assert volume_preserving_bound(half, 4, beside=beside, replicates=20).nats == pytest.approx(whole.nats, abs=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("df", [5.0, None])
 def test_an_interval_holds_what_heavy_tails_lose(df):
     """30 intervals of level 0.95, 1,000 draws each: fewer than 24 that hold the exact value are a 1 in 1,600 event."""
@@ -142,6 +147,7 @@ def test_no_bound_is_told_where_normal_draws_give_as_much():
     assert told.low > 0
 
 
+@pytest.mark.slow
 def test_an_interval_holds_the_exact_bound():
     """40 intervals of level 0.95 for Laplace data in the plane, log 3 - 1; fewer than 32 would be a 1 in 1e4 event."""
     expected, covered = math.log(3) - 1, 0

@@ -128,7 +128,7 @@ class TestOneDimension:
 
 @every_family
 @pytest.mark.parametrize(("dim", "n"), [(1, 1_000_000), (3, 100_000)])
-@pytest.mark.slow
+@pytest.mark.long
 def test_against_samples(name, dim, n, x64):
     """Mean, variance and distribution function to 5 standard errors: an error rate below 2e-4 for all."""
     distribution = FAMILIES[name](dim)
@@ -214,6 +214,7 @@ def test_smooth_step_has_two_atoms_and_a_rise():
     np.testing.assert_allclose(two.masses, [0.01, 2 * 0.066, 0.4356])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "end", "atoms"), [(-5.0, -1.0, 1), (3.0, 5.0, 1), (0.5, 1.5, 0), (-1.0, 1.0, 1), (1.0, 4.0, 1)]
 )
@@ -245,6 +246,7 @@ def test_many_degrees_of_freedom_are_normal():
         np.testing.assert_allclose(states.quantile(u), closed_form(Normal.standard(1)).quantile(u), atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["nice", "real_vp"])
 def test_a_flow_of_constant_volume_has_the_density_of_states_of_its_base(recipe, x64):
     flow = randomised(flows.RECIPES[recipe](jax.random.key(0), 3, 4), jax.random.key(1), 0.5)

@@ -31,6 +31,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_two_laws_by_quadrature(pair):
     """`P(A + B <= y)` is the mean over B of `P(A <= y - B)`, which is 1 for B below `y - top of A`."""

@@ -32,6 +32,7 @@ PAIRS = [(a, b) for a in EXACT for b in EXACT if a < b]
 every_pair = pytest.mark.parametrize(("a", "b"), PAIRS)
 
 
+@pytest.mark.slow
 @every_pair
 def test_wasserstein_of_exact_laws_by_quadrature(a, b):
     """The integral of the distance of the quantile functions, by the midpoint rule for each of many cells."""
@@ -125,6 +126,7 @@ def test_an_exact_law_has_no_interval():
     assert mean.low == mean.value == mean.high
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth():
     """Of 200 intervals of level 0.9 for a mean, at least 165 and at most 195 hold it: an error rate of 5e-4."""
     rng = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from pushforward.bijections import Volume
 from pushforward.distributions import Laplace, Mixture, Normal, Uniform
 from pushforward.states import closed_form, volume_preserving_bound
 
-pytestmark = pytest.mark.xdist_group("beside-the-bound")  # its flows are trained once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("beside-the-bound")]  # its flows are trained once
 
 ROWS, TEST_ROWS, BATCH = 20_000, 50_000, 256
 
@@ -107,7 +107,7 @@ def varying():
 
 
 @pytest.mark.parametrize("name", DATA)
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_volume_preserving_flow_beats_the_bound(volume_preserving, name):
     """To 4.5 standard errors: a bound that holds fails one of the 6 with probability 2e-5."""
     judged = volume_preserving[name]
@@ -123,7 +123,7 @@ def test_it_is_nearly_reached_where_the_rearrangement_is_easy(volume_preserving,
 
 
 @pytest.mark.parametrize("name", FAR)
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_flow_of_varying_volume_beats_it(varying, name):
     judged = varying[name]
     assert judged.volume is Volume.VARYING

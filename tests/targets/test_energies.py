@@ -68,6 +68,7 @@ def test_wall_is_nothing_inside_and_stiff_outside(x64):
     np.testing.assert_array_equal(jax.vmap(jax.grad(wall))(inside), 0)
 
 
+@pytest.mark.slow
 @every_energy
 def test_no_plateau_far_away(name):
     """The gradient points home at any distance; `log(a + b + 1e-9)` has none there."""

@@ -112,6 +112,7 @@ def test_the_callers_models_are_not_consumed():
     np.testing.assert_array_equal(fitted.model["weight"], [2, 2])
 
 
+@pytest.mark.slow
 @every_problem
 def test_nothing_depends_on_the_chunks(problem, tmp_path):
     whole = train(problem, record_every=STEPS)
@@ -312,6 +313,7 @@ def test_one_member_of_an_ensemble_is_trained_as_one_alone():
     np.testing.assert_allclose(one, two, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_average_of_the_parameters_follows_its_recursion():
     """With a constant learning rate the first steps of a long run are a short run: they give the whole path."""
     decay, steps = 0.5, 12

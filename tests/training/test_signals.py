@@ -27,6 +27,7 @@ training.fit(models, loss, key=jax.random.key(0), steps=10, optimizer=training.a
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ignored", [False, True], ids=["in the foreground", "in the background"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_says_what_it_waits_for_and_the_second_ends_the_process(number, ignored):

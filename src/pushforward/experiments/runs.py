@@ -1,12 +1,11 @@
 """Runs: folders that hold everything about an experiment, and can be reread without the process that wrote them."""
 
-import hashlib
 import json
 import os
 import platform
 import shutil
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -15,31 +14,36 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, PRNGKeyArray
 
-from pushforward import data, targets
-from pushforward.data import Dataset
-from pushforward.data.observe import Observation
 from pushforward.dequantize import Dequantized
-from pushforward.distributions import Distribution, Pushforward
+from pushforward.distributions import Distribution
 from pushforward.errors import UserError
-from pushforward.experiments.build import (
-    make_dlgm_ensemble,
-    make_fit_ensemble,
-    make_observation,
-    make_train_ensemble,
-)
-from pushforward.experiments.config import DlgmConfig, FitConfig, RunConfig, TrainConfig, from_yaml, to_yaml
-from pushforward.experiments.suited import suited
-from pushforward.models import DLGM
-from pushforward.targets import Target, is_path
-from pushforward.training import Checkpoints, Record, member, restore_models
+from pushforward.experiments import registry
+from pushforward.experiments.config import TrainingConfig, from_yaml, to_yaml
+from pushforward.training import Checkpoints, Record
 
 CONFIG, METRICS, CHECKPOINTS, RESULT, DATA = "config.yaml", "metrics.jsonl", "checkpoints", "result.json", "data.json"
 POINTS = "points"
 PARTS = (CONFIG, METRICS, CHECKPOINTS, RESULT, DATA, POINTS, "figures", "report.html")
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How a trained model is drawn from.
+
+    Attributes:
+        shape: of a sample.
+        beside: what a sample comes with.
+        draw: n samples, and what they come with.
+        columns: names of the numbers of a sample, where they have any.
+    """
+
+    shape: tuple[int, ...]
+    beside: str
+    draw: Callable[[PRNGKeyArray, int], tuple[Array, Array]]
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,182 +130,62 @@ class Run:
     def _checkpoints(self, keep: Collection[int] = ()) -> Checkpoints:
         return Checkpoints(self.folder / CHECKPOINTS, keep)
 
-
-@dataclass(frozen=True)
-class FitRun(Run):
-    """A flow fitted to a density."""
-
-    config: FitConfig
-
-    @cached_property
-    def target(self) -> Target:
-        """What was fitted."""
-        return targets.make(self.config.target, self.config.dim, log_z=self.config.log_z)
-
-    def prepare(self) -> None:
-        eqx.filter_eval_shape(make_fit_ensemble, self.config, self.target.dim)
+    @property
+    def sampler(self) -> Sampler:
+        """How the model is drawn from: samples of a flow come with their log-densities, in nats."""
+        flow = self.flow
+        draw = eqx.filter_jit(lambda flow, key, size: flow.sample_and_log_prob(key, (size,)))
+        return Sampler(flow.shape, "log_prob", lambda key, size: draw(flow, key, size))
 
     @property
-    def checkpoints(self) -> Checkpoints:
-        """Where training is saved: one checkpoint is kept for each frame of the animation."""
-        steps, frames = self.config.steps, self.config.frames
-        # Early training changes most: the frames stand at squares.
-        return self._checkpoints({round(steps * ((frame + 1) / frames) ** 2) for frame in range(frames)} - {0})
+    def _kind(self) -> registry.Kind:
+        return registry.kind(self.config.KIND)
 
-    @cached_property
-    def model(self) -> Pushforward:
-        return self._flow_at(self.checkpoints.steps()[-1])
+    def train(self, *, quiet: bool = False) -> dict[str, Any]:
+        """Train from the newest checkpoint, or from the start; judge the model; write `result.json`.
 
-    @cached_property
-    def snapshots(self) -> list[tuple[int, Pushforward]]:
-        """The best restart along training: `(steps done, flow)`."""
-        return [(step, self._flow_at(step)) for step in self.checkpoints.steps()]
-
-    @cached_property
-    def _template(self) -> Pushforward:
-        # A function of the user's is not imported: its dimension is known, and it may be elsewhere by now.
-        dim = self.config.dim if is_path(self.config.target) else None
-        return make_fit_ensemble(self.config, self.target.dim if dim is None else dim)
-
-    def _flow_at(self, step: int) -> Pushforward:
-        return member(restore_models(self.checkpoints, step, self._template), self.result["best_restart"])
-
-
-@dataclass(frozen=True)
-class DataRun(Run):
-    """A model trained on data."""
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        """The data, divided as they were for training.
+        Returns:
+            The content of `result.json`.
 
         Raises:
-            UserError: they cannot be read.
+            UserError: the settings or the data cannot work, or a checkpoint cannot be read or written.
+            Diverged: every restart met a number that is not finite.
+            Interrupted: a signal arrived; the checkpoint is written.
         """
-        config = self.config
-        size, options = getattr(config, "size", None), _options(config)
-        fractions = {"validation": config.validation, "test": config.test}
-        return data.load(config.data, seed=config.seed, size=size, options=options, **fractions)
+        result: dict[str, Any] = registry.resolve(self._kind.train)(self, quiet=quiet)
+        return result
 
-    def check_data(self) -> None:
-        """Refuse data that are not those the run was started with.
+    def write_report(self) -> Path:
+        """Write the figures and `report.html` of the finished run into its folder.
+
+        Returns:
+            The path of `report.html`.
 
         Raises:
-            UserError: they cannot be read, or have changed.
+            UserError: the run is not finished, or its data have changed.
         """
-        if _fingerprint(self.dataset) != self._described:
-            raise UserError(f"{self.config.data} has changed since {self.folder} was started")
+        report: Path = registry.resolve(self._kind.report)(self)
+        return report
 
-    @cached_property
-    def _described(self) -> dict[str, Any]:
-        described: dict[str, Any] = json.loads((self.folder / DATA).read_text())
-        return described
-
-    @abstractmethod
-    def _template(self, described: Mapping[str, Any]) -> Any:
-        """The untrained ensemble for data of which `data.json` says this."""
-
-    def prepare(self) -> dict[str, Any]:
-        described = _fingerprint(self.dataset)
-        eqx.filter_eval_shape(lambda: self._template(described))
-        return described
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        return self._checkpoints()
-
-    @cached_property
-    def model(self) -> Any:
-        template = self._template(self._described)
-        checkpoints = self.checkpoints
-        models = restore_models(checkpoints, checkpoints.steps()[-1], template, best=True)
-        return member(models, self.result["best_restart"])
+    def show(self, report: Path) -> None:
+        """Print the numbers of the finished run, what is wrong with them, and where the report is."""
+        registry.resolve(self._kind.show)(self, report)
 
 
-@dataclass(frozen=True)
-class TrainRun(DataRun):
-    """A flow trained on data."""
-
-    config: TrainConfig
-
-    def settled(self) -> TrainConfig:
-        return suited(self.config, self.dataset)
-
-    def _template(self, described: Mapping[str, Any]) -> Pushforward | Dequantized:
-        logged = tuple(column in self.config.log for column in described["columns"])
-        return make_train_ensemble(self.config, tuple(described["shape"]), described["levels"], logged)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns of a table."""
-        return tuple(self._described["columns"])
+def _run(folder: Path, config: TrainingConfig) -> Any:
+    return registry.resolve(registry.kind(config.KIND).run)(folder, config)
 
 
-@dataclass(frozen=True)
-class DlgmRun(DataRun):
-    """A deep latent Gaussian model trained on images."""
-
-    config: DlgmConfig
-
-    def _template(self, described: Mapping[str, Any]) -> DLGM:
-        return make_dlgm_ensemble(self.config, tuple(described["shape"]), described["levels"])
-
-    @cached_property
-    def observation(self) -> Observation:
-        """What the images become."""
-        return make_observation(self.config, self.dataset.levels)
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.folder / CHECKPOINTS, every_seconds=60.0)
-
-    @cached_property
-    def test_observations(self) -> Float[jax.Array, "n D"]:
-        """The test set as the model sees it; what is random in it is drawn once, by the seed of the run."""
-        images = self.dataset.test.reshape(len(self.dataset.test), -1)
-        return self.observation(jnp.asarray(images), jax.random.fold_in(jax.random.key(self.config.seed), 4))
-
-    def write_points(self, name: str, **values: np.ndarray) -> None:
-        """Write numbers of each test image, so that estimators can be compared image by image."""
-        folder = self.folder / POINTS
-        folder.mkdir(exist_ok=True)
-        partial = folder / f"{name}.partial.npz"
-        arrays: dict[str, Any] = {name: np.asarray(value, np.float64) for name, value in values.items()}
-        np.savez_compressed(partial, **arrays)
-        partial.replace(folder / f"{name}.npz")
-
-    def points(self, name: str) -> dict[str, np.ndarray]:
-        """What `write_points` wrote under this name."""
-        with np.load(self.folder / POINTS / f"{name}.npz") as file:
-            return dict(file)
-
-    @property
-    def flow(self) -> Distribution:
-        raise UserError(
-            f"{self.folder} is of a deep latent Gaussian model, whose density cannot be evaluated exactly; "
-            "pushforward.open_run gives its model"
-        )
-
-
-RUNS: dict[type[Any], type[Any]] = {FitConfig: FitRun, TrainConfig: TrainRun, DlgmConfig: DlgmRun}
-
-
-def _run(folder: Path, config: RunConfig) -> FitRun | TrainRun | DlgmRun:
-    run: FitRun | TrainRun | DlgmRun = RUNS[type(config)](folder, config)
-    return run
-
-
-def settled(config: RunConfig) -> RunConfig:
+def settled(config: TrainingConfig) -> Any:
     """The settings of a run, with those that are left open chosen by the data.
 
     Raises:
         UserError: the data cannot be read.
     """
-    chosen: RunConfig = _run(Path(), config).settled()
-    return chosen
+    return _run(Path(), config).settled()
 
 
-def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | TrainRun | DlgmRun:
+def start_run(config: TrainingConfig, folder: Path | None, force: bool) -> Any:
     """A new run in `folder`, by default a fresh one under `runs/`.
 
     Raises:
@@ -335,7 +219,7 @@ def start_run(config: RunConfig, folder: Path | None, force: bool) -> FitRun | T
     return run
 
 
-def open_run(folder: str | Path) -> FitRun | TrainRun | DlgmRun:
+def open_run(folder: str | Path) -> Any:
     """The run in `folder`: its `config`, `result` and `metrics`, its `model`, and of a flow the density, `flow`.
 
     A fit of a function of one's own opens without that function; only its `target` imports it.
@@ -366,25 +250,8 @@ def load(folder: str | Path) -> Distribution:
         >>> flow = pushforward.load("runs/u4")
         >>> x, log_prob = flow.sample_and_log_prob(jax.random.key(0), (1000,))
     """
-    return open_run(folder).flow
-
-
-def _options(config: TrainConfig | DlgmConfig) -> data.TableOptions | None:
-    return config.table_options(config.base == "student-t") if isinstance(config, TrainConfig) else None
-
-
-def _fingerprint(dataset: Dataset) -> dict[str, Any]:
-    digest = hashlib.sha256()
-    for part in (dataset.train, dataset.validation, dataset.test):
-        digest.update(np.ascontiguousarray(part).tobytes())
-    return {
-        "name": dataset.name,
-        "shape": list(dataset.shape),
-        "levels": dataset.levels,
-        "columns": list(dataset.columns),
-        "rows": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
-        "sha256": digest.hexdigest(),
-    }
+    flow: Distribution = open_run(folder).flow
+    return flow
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

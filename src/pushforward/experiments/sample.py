@@ -4,19 +4,15 @@ import csv
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
 
-from pushforward.distributions import Distribution
 from pushforward.errors import UserError
-from pushforward.experiments.runs import DlgmRun, Run, TrainRun
-from pushforward.models import DLGM
+from pushforward.experiments.runs import Run, Sampler
 
 BATCH_NUMBERS = 2**17
 
@@ -41,50 +37,25 @@ def write_samples(run: Run, n: int, out: Path | None, seed: int) -> Path:
         raise UserError(f"-n must be 1 or more, got {n}")
     if path.suffix not in (".npz", ".csv"):
         raise UserError(f"--out must end in .npz or .csv, got {path}")
-    second, parts = (
-        ("latents", _model_batches(run, n, seed))
-        if isinstance(run, DlgmRun)
-        else (
-            "log_prob",
-            batches(run.flow, n, seed),
-        )
-    )
+    sampler = run.sampler
+    parts = batches(sampler, n, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     if path.suffix == ".npz":
-        _write_npz(partial, n, second, parts)
+        _write_npz(partial, n, sampler.beside, parts)
     else:
-        _write_csv(partial, second, parts, run.columns if isinstance(run, TrainRun) else ())
+        _write_csv(partial, sampler.beside, parts, sampler.columns)
     partial.replace(path)
     return path
 
 
-def batches(flow: Distribution, n: int, seed: int) -> Batches:
-    """`n` samples with their log-densities, in batches of some 131,072 numbers."""
-    draw = eqx.filter_jit(lambda flow, key, size: flow.sample_and_log_prob(key, (size,)))
-    return _batches(lambda key, size: draw(flow, key, size), flow.shape, n, seed)
-
-
-def _model_batches(run: DlgmRun, n: int, seed: int) -> Batches:
-    """`n` observations of a deep latent Gaussian model, in the shape of its data, with their latent vectors."""
-    shape, model = run.dataset.shape, run.model
-
-    @eqx.filter_jit
-    def draw(model: DLGM, key: PRNGKeyArray, size: int) -> tuple[Array, Array]:
-        x, z = jax.vmap(model.sample)(jax.random.split(key, size))
-        return x.reshape(size, *shape), z
-
-    return _batches(lambda key, size: draw(model, key, size), shape, n, seed)
-
-
-def _batches(
-    draw: Callable[[PRNGKeyArray, int], tuple[Array, Array]], shape: tuple[int, ...], n: int, seed: int
-) -> Batches:
-    size = max(1, BATCH_NUMBERS // int(np.prod(shape)))
+def batches(sampler: Sampler, n: int, seed: int) -> Batches:
+    """`n` samples with what they come with, in batches of some 131,072 numbers."""
+    size = max(1, BATCH_NUMBERS // int(np.prod(sampler.shape)))
     key = jax.random.key(seed)
     for index, start in enumerate(range(0, n, size)):
-        samples, second = jax.device_get(draw(jax.random.fold_in(key, index), size))
-        yield samples[: n - start], second[: n - start]
+        samples, beside = jax.device_get(sampler.draw(jax.random.fold_in(key, index), size))
+        yield samples[: n - start], beside[: n - start]
 
 
 def _write_npz(path: Path, n: int, second: str, parts: Batches) -> None:

@@ -1,35 +1,42 @@
 """A session of training: from the newest checkpoint on, with records and a progress bar."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
 import jax
-import numpy as np
 import optax
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
-from pushforward.experiments.config import DlgmConfig, RunConfig, chosen
+from pushforward.experiments.config import TrainingConfig
 from pushforward.experiments.progress import training_progress
 from pushforward.experiments.runs import Run, environment
-from pushforward.training import Fit, adam, fit, rmsprop
+from pushforward.training import Fit, fit
 from pushforward.training.fit import Loss
 
 
-def purpose_key(config: RunConfig, purpose: int) -> PRNGKeyArray:
+def purpose_key(config: TrainingConfig, purpose: int) -> PRNGKeyArray:
     """The key for one purpose of an experiment."""
     return jax.random.fold_in(jax.random.key(config.seed), purpose)
 
 
-def train(run: Run, make_models: Callable[[], Any], loss: Loss, *, quiet: bool, **options: Any) -> tuple[Fit, float]:
+def train(
+    run: Run,
+    make_models: Callable[[], Any],
+    loss: Loss,
+    optimizer: optax.GradientTransformation,
+    *,
+    quiet: bool,
+    **options: Any,
+) -> tuple[Fit, float]:
     """Train an ensemble from the newest checkpoint of `run`, or from the start, recording into the run.
 
     Args:
         run: where checkpoints and records go.
         make_models: makes the ensemble; its time counts.
         loss: see `training.fit`.
+        optimizer: see `training.fit`.
         quiet: no progress bar.
         options: how often to record, the validation, and what else `training.fit` takes.
 
@@ -46,22 +53,13 @@ def train(run: Run, make_models: Callable[[], Any], loss: Loss, *, quiet: bool, 
             loss,
             key=purpose_key(config, 1),
             steps=config.steps,
-            optimizer=_optimizer(config),
+            optimizer=optimizer,
             checkpoints=checkpoints,
             on_record=lambda record: run.append_record(replace(record, seconds=before + record.seconds)),
             on_progress=on_progress,
             **options,
         )
     return trained, before + time.perf_counter() - start
-
-
-def _optimizer(config: RunConfig) -> optax.GradientTransformation:
-    common: dict[str, Any] = {"schedule": config.schedule, "gradient_clip": config.gradient_clip}
-    if not isinstance(config, DlgmConfig):
-        return adam(chosen("learning_rate", config.learning_rate), config.steps, **common)
-    if config.optimizer == "rmsprop":
-        return rmsprop(config.learning_rate, config.steps, flat=False, **common)
-    return adam(config.learning_rate, config.steps, weight_decay=config.weight_decay, flat=False, **common)
 
 
 def description(run: Run, trained: Fit, seconds: float) -> dict[str, Any]:
@@ -73,10 +71,3 @@ def description(run: Run, trained: Fit, seconds: float) -> dict[str, Any]:
         "command": run.config.command(),
         "environment": environment(),
     }
-
-
-def mean_and_std_error(values: Float[np.ndarray, " n"]) -> tuple[float | None, float | None]:
-    """The mean and its standard error; None where they are not finite."""
-    if not np.all(np.isfinite(values)):
-        return None, None
-    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None

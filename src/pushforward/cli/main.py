@@ -1,0 +1,59 @@
+"""The program: its commands, and what a mistake of the user's ends with."""
+
+import sys
+
+import tyro
+
+from pushforward.cli.check import check
+from pushforward.cli.evaluate import evaluate
+from pushforward.cli.exits import USER_ERROR
+from pushforward.cli.export import export
+from pushforward.cli.fit import fit_command
+from pushforward.cli.listing import list_
+from pushforward.cli.report import report
+from pushforward.cli.reproduce import reproduce_command
+from pushforward.cli.sample import sample
+from pushforward.cli.states import states
+from pushforward.cli.train import train_command
+from pushforward.devices import refuse_wrong_sums, use_all_cores
+from pushforward.errors import UserError
+
+DESCRIPTION = "Normalizing flows: fitted to densities, trained on data, and judged."
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit code 0 only on success, 2 for what the user can mend."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    use_all_cores()
+    try:
+        refuse_wrong_sums()
+        app = build_app(arguments)
+        app.cli(prog="pushforward", description=DESCRIPTION, args=arguments)
+    except UserError as error:
+        sys.exit(_complain(str(error)))
+    except OSError as error:
+        sys.exit(_complain(f"{error.filename or 'a file'}: {error.strerror or error}"))
+
+
+def build_app(arguments: list[str]) -> tyro.extras.SubcommandApp:
+    """The commands; the settings of some start from what the first words of a command line choose."""
+    app = tyro.extras.SubcommandApp()
+    for command in (
+        fit_command(arguments),
+        train_command(arguments),
+        check,
+        evaluate,
+        reproduce_command(arguments),
+        states,
+        sample,
+        report,
+        export,
+    ):
+        app.command(command)
+    app.command(name="list")(list_)
+    return app
+
+
+def _complain(message: str) -> int:
+    print(f"pushforward: {message}", file=sys.stderr)
+    return USER_ERROR

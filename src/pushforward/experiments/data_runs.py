@@ -1,0 +1,85 @@
+"""Runs whose models are trained on data."""
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+
+from pushforward import data
+from pushforward.data import Dataset
+from pushforward.errors import UserError
+from pushforward.experiments.runs import DATA, Run
+from pushforward.training import Checkpoints, member, restore_models
+
+
+@dataclass(frozen=True)
+class DataRun(Run):
+    """A model trained on data."""
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data, divided as they were for training.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        return self._load()
+
+    def _load(self, **options: Any) -> Dataset:
+        config = self.config
+        fractions = {"validation": config.validation, "test": config.test}
+        return data.load(config.data, seed=config.seed, **fractions, **options)
+
+    def check_data(self) -> None:
+        """Refuse data that are not those the run was started with.
+
+        Raises:
+            UserError: they cannot be read, or have changed.
+        """
+        if _fingerprint(self.dataset) != self._described:
+            raise UserError(f"{self.config.data} has changed since {self.folder} was started")
+
+    @cached_property
+    def _described(self) -> dict[str, Any]:
+        described: dict[str, Any] = json.loads((self.folder / DATA).read_text())
+        return described
+
+    @abstractmethod
+    def _template(self, described: Mapping[str, Any]) -> Any:
+        """The untrained ensemble for data of which `data.json` says this."""
+
+    def prepare(self) -> dict[str, Any]:
+        described = _fingerprint(self.dataset)
+        eqx.filter_eval_shape(lambda: self._template(described))
+        return described
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return self._checkpoints()
+
+    @cached_property
+    def model(self) -> Any:
+        template = self._template(self._described)
+        checkpoints = self.checkpoints
+        models = restore_models(checkpoints, checkpoints.steps()[-1], template, best=True)
+        return member(models, self.result["best_restart"])
+
+
+def _fingerprint(dataset: Dataset) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    for part in (dataset.train, dataset.validation, dataset.test):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return {
+        "name": dataset.name,
+        "shape": list(dataset.shape),
+        "levels": dataset.levels,
+        "columns": list(dataset.columns),
+        "rows": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
+        "sha256": digest.hexdigest(),
+    }

@@ -1,0 +1,15 @@
+"""A deep latent Gaussian model trained on images."""
+
+from pushforward.experiments.dlgm.config import DlgmConfig
+from pushforward.experiments.dlgm.presets import PRESETS, SUMMARIES
+from pushforward.experiments.registry import Kind
+
+KIND = Kind(
+    config=DlgmConfig,
+    run="pushforward.experiments.dlgm.run:DlgmRun",
+    train="pushforward.experiments.dlgm.training:run_dlgm",
+    report="pushforward.experiments.dlgm.report:write_report",
+    show="pushforward.experiments.dlgm.terminal:print_dlgm",
+    presets=PRESETS,
+    summaries=SUMMARIES,
+)

@@ -1,0 +1,72 @@
+"""The settings of a fit. Light to import: `--help` needs nothing else."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import tyro
+
+from pushforward.errors import UserError
+from pushforward.experiments.config import FlowConfig, FlowLength, FlowName, TrainingConfig, check_least, check_positive
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig(FlowConfig, TrainingConfig):
+    """A flow fitted to a density by minimising the free energy."""
+
+    KIND: ClassVar[str] = "fit"
+    COMMAND: ClassVar[str] = "fit"
+    SUBJECT: ClassVar[str] = "target"
+
+    target: tyro.conf.Positional[str] = ""
+    """a name that `pushforward list` shows, or module:function for an unnormalised log density of your own"""
+
+    flow: FlowName = "planar"
+    """family of the layers, of those that `pushforward list` shows"""
+
+    length: FlowLength = 16
+    """layers, K; 0 fits the base alone"""
+
+    dim: int | None = None
+    """dimensions; 2 unless given, and required for module:function"""
+
+    base: Literal["trained", "standard"] = "trained"
+    """N(mu, diag(sigma)^2) with mu and sigma trained, or N(0, I)"""
+
+    learning_rate: float = 1e-2
+    """of Adam, at the start of the schedule"""
+
+    restarts: int = 8
+    """independent starts, trained side by side; the best is kept"""
+
+    gradient: Literal["reparameterised", "stick-the-landing"] = "reparameterised"
+    """estimator of the gradient"""
+
+    annealing_steps: int = 0
+    """steps over which the target's inverse temperature rises from 0.01 to 1; 0 for none"""
+
+    log_z: float | None = None
+    """module:function only: its log normaliser, where you know it"""
+
+    samples: int = 2**17
+    """draws that the fit is judged by"""
+
+    frames: int = 40
+    """pictures in the animation of training; 0 for none"""
+
+    def check(self) -> None:
+        super().check()
+        self.check_flow()
+        check_least(self, dim=1, restarts=1, annealing_steps=0, samples=1000, frames=0)
+        check_positive(self, "learning_rate")
+        if not self.target:
+            raise UserError("give a target: a name that `pushforward list` shows, or module:function")
+
+    @property
+    def title(self) -> str:
+        """What the run is called while it is trained."""
+        return f"{self.target} · {self.flow} · K = {self.length}"
+
+    @property
+    def folder_name(self) -> str:
+        """What the run's folder is called unless the user says."""
+        return f"{self.target.replace(':', '-')}-{self.flow}-{self.length}"

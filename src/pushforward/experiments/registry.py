@@ -1,0 +1,62 @@
+"""The kinds of runs by name. Each is imported when it is used: this module knows none of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from pushforward.errors import UserError, nearest
+
+KINDS: dict[str, str] = {
+    "fit": "pushforward.experiments.fit",
+    "train": "pushforward.experiments.train",
+    "dlgm": "pushforward.experiments.dlgm",
+}
+"""Each kind, as `config.yaml` names it, with the package that holds its `KIND`."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a kind of run consists of. What takes long to import is given as `module:name`.
+
+    Attributes:
+        config: the type of its settings, a subclass of `TrainingConfig`.
+        run: its subclass of `Run`.
+        train: the function that trains and judges a run, and writes its result.
+        report: the function that writes the figures and the page of a finished run, and returns the path of the page.
+        show: the function that prints the numbers of a finished run, given the path of its page.
+        presets: named settings of it.
+        summaries: of each of them a line, that `pushforward list` shows.
+    """
+
+    config: type[Any]
+    run: str
+    train: str
+    report: str
+    show: str
+    presets: Mapping[str, Any]
+    summaries: Mapping[str, str]
+
+
+def kind(name: str, where: str = "this configuration") -> Kind:
+    """The kind of this name.
+
+    Raises:
+        UserError: there is none; the message says that `where` is of it.
+    """
+    if name not in KINDS:
+        raise UserError(f"{where} is of an unknown experiment {name!r}{nearest(name, KINDS)}")
+    found: Kind = import_module(KINDS[name]).KIND
+    return found
+
+
+def presets(command: str) -> dict[str, Any]:
+    """The presets of all kinds that a command of `pushforward` trains."""
+    kinds = [kind(name) for name in KINDS]
+    return {name: config for each in kinds if command == each.config.COMMAND for name, config in each.presets.items()}
+
+
+def resolve(path: str) -> Any:
+    """What `module:name` stands for."""
+    module, name = path.split(":")
+    return getattr(import_module(module), name)

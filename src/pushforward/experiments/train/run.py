@@ -1,0 +1,41 @@
+"""A flow trained on data, on disk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pushforward.data import Dataset
+from pushforward.dequantize import Dequantized
+from pushforward.distributions import Pushforward
+from pushforward.experiments.data_runs import DataRun
+from pushforward.experiments.runs import Sampler
+from pushforward.experiments.train.config import TrainConfig
+from pushforward.experiments.train.models import make_ensemble
+from pushforward.experiments.train.suited import suited
+
+
+@dataclass(frozen=True)
+class TrainRun(DataRun):
+    """A flow trained on data."""
+
+    config: TrainConfig
+
+    def settled(self) -> TrainConfig:
+        return suited(self.config, self.dataset)
+
+    def _load(self, **options: Any) -> Dataset:
+        table = self.config.table_options(heavy_tails=self.config.base == "student-t")
+        return super()._load(size=self.config.size, options=table, **options)
+
+    def _template(self, described: Mapping[str, Any]) -> Pushforward | Dequantized:
+        logged = tuple(column in self.config.log for column in described["columns"])
+        return make_ensemble(self.config, tuple(described["shape"]), described["levels"], logged)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns of a table."""
+        return tuple(self._described["columns"])
+
+    @property
+    def sampler(self) -> Sampler:
+        return replace(super().sampler, columns=self.columns)

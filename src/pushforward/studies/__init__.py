@@ -1,0 +1,1 @@
+"""Studies: what reproduces a figure or a table of a paper."""

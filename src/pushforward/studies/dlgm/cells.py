@@ -1,0 +1,133 @@
+"""Deep latent Gaussian models with flow posteriors: R&M 2015, Figure 4 and Table 3, and what amortising is worth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pushforward.errors import UserError, nearest
+from pushforward.experiments.dlgm.config import DlgmConfig, EvaluateConfig
+from pushforward.experiments.dlgm.evaluation import run_evaluation
+from pushforward.experiments.dlgm.presets import PRESETS
+from pushforward.experiments.dlgm.run import DlgmRun
+from pushforward.experiments.runs import open_run
+from pushforward.studies.base import Study, finished_run
+from pushforward.studies.dlgm.config import DlgmStudyConfig
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run of such a study.
+
+    Attributes:
+        series: the line that it is a point of.
+        run: the model, trained and evaluated.
+    """
+
+    series: str
+    run: DlgmRun
+
+
+DlgmStudy = Study[DlgmStudyConfig, Cell]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much of everything; see `DlgmStudyConfig`."""
+
+    lengths: tuple[int, ...]
+    seeds: int
+    steps: int
+    images: int
+    draws: int
+    annealed_images: int
+    chains: int
+    temperatures: int
+
+
+SMOKE = Budget((0, 10), 1, 300, 100, 50, 10, 4, 20)
+PAPER = Budget((0, 10, 20, 40, 80), 3, 100_000, 10_000, 500, 1_000, 16, 1_000)
+
+FIGURE_4 = {"planar": {"flow": "planar"}, "nice": {"flow": "nice"}}
+TABLE_3 = {"planar": {"flow": "planar"}}
+AMORTISED = {
+    "amortised": {"flow": "planar", "amortised": "parameters"},
+    "static, initialised": {"flow": "planar", "amortised": "none", "initialisation": "xavier"},
+    "static, plain": {"flow": "planar", "amortised": "none", "initialisation": "plain"},
+}
+
+
+def run_figure_4(config: DlgmStudyConfig) -> DlgmStudy:
+    """F, KL(q || p(z|x)) and -log p(x) of MNIST against K, planar and NICE (Rezende & Mohamed, 2015, Figure 4)."""
+    return _run(config, PRESETS["dlgm-mnist"], FIGURE_4, PAPER)
+
+
+def run_table_3(config: DlgmStudyConfig) -> DlgmStudy:
+    """-log p(x) of CIFAR-10 patches against K (Rezende & Mohamed, 2015, Table 3)."""
+    return _run(config, PRESETS["dlgm-cifar-patches"], TABLE_3, replace(PAPER, lengths=(0, 2, 5, 10)))
+
+
+def run_amortised_or_static(config: DlgmStudyConfig) -> DlgmStudy:
+    """Flow parameters emitted for each image, or shared by all and started well or not, on MNIST."""
+    return _run(config, PRESETS["dlgm-mnist"], AMORTISED, replace(PAPER, lengths=(0, 10, 20)))
+
+
+def _run(
+    config: DlgmStudyConfig, model: DlgmConfig, series: Mapping[str, Mapping[str, Any]], paper: Budget
+) -> DlgmStudy:
+    """Every cell of a study; K = 0 is the same model in each series, and is run once."""
+    budget = _budget(config, paper)
+    names = config.series or tuple(series)
+    for name in names:
+        if name not in series:
+            raise UserError(f"unknown series {name!r}{nearest(name, series)}; there are {', '.join(series)}")
+    cells = []
+    for seed in range(config.seed, config.seed + budget.seeds):
+        for name in names:
+            for length in sorted(budget.lengths):
+                if length == 0 and name != names[0]:
+                    continue
+                settings = dict(series[name]) if length else {}
+                cell = replace(model, length=length, seed=seed, steps=budget.steps, **settings)
+                if config.budget == "smoke":
+                    cell = replace(cell, annealing_steps=100, validate_every=100, test_draws=2)
+                cells.append(Cell(name if length else "no flow", _evaluated(config, budget, cell, name)))
+    return Study(config, cells)
+
+
+def _budget(config: DlgmStudyConfig, paper: Budget) -> Budget:
+    """The budget of the study with the settings that are given."""
+    budget = paper if config.budget == "paper" else replace(SMOKE, lengths=(0, sorted(paper.lengths)[1]))
+    given = {name: getattr(config, name) for name in vars(budget) if getattr(config, name) is not None}
+    return replace(budget, **given)
+
+
+def _evaluated(config: DlgmStudyConfig, budget: Budget, cell: DlgmConfig, series: str) -> DlgmRun:
+    name = f"{series.replace(', ', '-')}-{cell.length}" if cell.length else "0"
+    folder = config.folder / "cells" / f"{name}-seed-{cell.seed}"
+    run: DlgmRun = finished_run(cell, folder)
+    images = len(run.dataset.test)
+    estimators = [EvaluateConfig(run=folder, points=min(budget.images, images), draws=budget.draws)]
+    if budget.annealed_images:
+        estimators.append(
+            EvaluateConfig(
+                run=folder,
+                estimator="ais",
+                points=min(budget.annealed_images, images),
+                chains=budget.chains,
+                temperatures=budget.temperatures,
+            )
+        )
+    for evaluation in estimators:
+        run = _opened(folder)
+        done = run.result.get("evaluations", {}).get(evaluation.estimator)
+        if done is None or done["command"] != evaluation.command():
+            run_evaluation(run, evaluation)
+    return _opened(folder)
+
+
+def _opened(folder: Path) -> DlgmRun:
+    run = open_run(folder)
+    if not isinstance(run, DlgmRun):
+        raise UserError(f"{folder} holds another run; choose another --out")
+    return run

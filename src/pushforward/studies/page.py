@@ -1,0 +1,116 @@
+"""The table, the figures and the page of a study."""
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pushforward.drawing.page import Drawings, Picture, Table, render
+from pushforward.experiments.registry import resolve
+from pushforward.experiments.words import configuration
+from pushforward.studies import registry
+from pushforward.studies.base import Study
+from pushforward.studies.config import StudyConfig
+
+LINE = 120
+
+
+@dataclass(frozen=True)
+class Described:
+    """A study in words, numbers and pictures.
+
+    Attributes:
+        words: what was run, what was measured, and how to read the table; names of columns between backticks.
+        results: of its cells, each with its `environment` and the `seconds` it took.
+        table: of what was measured.
+        rows: the same for JSON, and more.
+        drawings: by what follows the name of the study in that of their file; the first follows it with nothing.
+    """
+
+    words: str
+    results: Sequence[Mapping[str, Any]]
+    table: Table
+    rows: list[dict[str, Any]]
+    drawings: Drawings
+
+    @property
+    def hours(self) -> float:
+        """What it took to train everything."""
+        return float(sum(result["seconds"] for result in self.results)) / 3600
+
+
+def write_study(study: Study[Any, Any]) -> Path:
+    """Write the table, the figures and the page of a study into its folder, all but the page into `--results` too.
+
+    They are `NAME.md`, `NAME.json`, `NAME.png`, `NAME-MORE.png` for further figures, and `report.html`.
+
+    Returns:
+        The path of `report.html`.
+    """
+    name, config = study.config.study, study.config
+    described: Described = resolve(registry.study(name).page)(study)
+    pictures = {
+        f"{name}{end}.png": Picture.drawn(heading, caption, drawing)
+        for end, heading, caption, drawing in described.drawings
+        if drawing is not None
+    }
+    console = Console()
+    for folder in filter(None, (config.folder, config.results)):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.md").write_text(_markdown(config, described))
+        (folder / f"{name}.json").write_text(json.dumps(described.rows, indent=1, allow_nan=False) + "\n")
+        for file, picture in pictures.items():
+            (folder / file).write_bytes(picture.light)
+        console.print(f"table and figures: {folder}/{name}*.{{md,json,png}}", soft_wrap=True, markup=False)
+    report: Path = config.folder / "report.html"
+    report.write_text(_page(config, described, list(pictures.values())), encoding="utf-8")
+    console.print(f"report: {report}", soft_wrap=True, markup=False)
+    return report
+
+
+def _markdown(config: StudyConfig, described: Described) -> str:
+    environment = described.results[0]["environment"]
+    lines = [
+        f"# {config.study}",
+        "",
+        *textwrap.wrap(described.words, LINE, break_long_words=False, break_on_hyphens=False),
+        "",
+        f"    {config.command()}",
+        "",
+        f"{environment['device']} ({environment['processor']}), JAX {environment['jax']}, "
+        f"pushforward {environment['pushforward']}; {described.hours:.1f} hours of training in all.",
+        "",
+        *markdown_table(described.table),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _page(config: StudyConfig, described: Described, pictures: list[Picture]) -> str:
+    environment = described.results[0]["environment"]
+    return render(
+        config.study,
+        verdict=[described.words],
+        results=described.table,
+        pictures=pictures,
+        configuration=configuration(asdict(config)),
+        command=config.command(),
+        environment=Table([], [*map(list, environment.items()), ["time of training", f"{described.hours:.2f} h"]]),
+    )
+
+
+def markdown_table(table: Table) -> list[str]:
+    """The lines of a table in Markdown."""
+    columns, text_columns = table.columns, len(table.columns) if table.text_columns is None else table.text_columns
+    return [
+        _line(columns),
+        f"|{'---|' * text_columns}{'---:|' * (len(columns) - text_columns)}",
+        *(_line(row) for row in table.rows),
+    ]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
