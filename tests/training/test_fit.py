@@ -1,6 +1,7 @@
 """The training loop: reproducible, resumable, and never silent about what is not finite."""
 
 import signal
+import sys
 
 import equinox as eqx
 import jax
@@ -25,7 +26,7 @@ from pushforward.training import (
     member,
     restore_models,
 )
-from tests.checks import assert_finite, assert_same
+from tests.checks import assert_finite, assert_same, floating_leaves
 
 STEPS = 60
 
@@ -85,6 +86,21 @@ def test_any_number_of_members(members):
     assert losses(fitted).shape == (3, members)
     assert len(np.unique(fitted.model["x"])) == 3 * members
     assert_finite(fitted.model)
+
+
+@pytest.mark.parametrize("members", [3, 4])
+def test_members_in_turn_are_those_side_by_side(members, monkeypatch):
+    """On CPUs members take turns, elsewhere they go side by side: the same but for rounding, with validation too."""
+    target = make("u2")
+    options = {"members": members, "steps": 20, "record_every": 5}
+    options["validate"] = lambda flow: free_energy(flow, target.log_densities, jax.random.key(7), 64)
+    in_turn = train(small_flow, **options)
+    monkeypatch.setattr(sys.modules["pushforward.training.fit"], "_side_by_side", lambda: True)
+    side_by_side = train(small_flow, **options)
+    np.testing.assert_allclose(losses(in_turn), losses(side_by_side), rtol=1e-4)
+    np.testing.assert_array_equal(in_turn.best_steps, side_by_side.best_steps)
+    for (path, leaf), (_, other) in zip(floating_leaves(in_turn.model), floating_leaves(side_by_side.model)):
+        np.testing.assert_allclose(leaf, other, rtol=1e-4, atol=1e-5, err_msg=path)
 
 
 def test_member_is_one_model():

@@ -198,10 +198,11 @@ def fit(
 ) -> Fit:
     """Minimise `loss(model, key, step)` over every floating-point leaf of each member of an ensemble.
 
-    All members are trained in one compiled program, by `vmap`, split over the devices of the machine where their
-    number allows. The loop runs on the device; between chunks of about a quarter of a second Python records, reports
-    and checkpoints. Step `t` of a member uses the key `fold_in(member's key, t)`, so that a run does not depend on how
-    it was cut into chunks: resumed from a checkpoint it equals an uninterrupted one, bit for bit.
+    All members are trained in one compiled program, split over the devices of the machine where their number allows; on
+    a device they take turns chunk by chunk where it is a CPU, and go side by side, by `vmap`, where it is not. The loop
+    runs on the device; between chunks of about a quarter of a second Python records, reports and checkpoints. Step `t`
+    of a member uses the key `fold_in(member's key, t)`, so that a run does not depend on how it was cut into chunks:
+    resumed from a checkpoint it equals an uninterrupted one, bit for bit.
 
     A member whose loss or gradient is not finite keeps its last good parameters and is left out from then on.
 
@@ -366,14 +367,14 @@ def _compiled_loop(
     ) -> State:
         each = partial(update, loss=eqx.combine(loss_arrays, loss_static))
 
-        def body(offset: Int[Array, ""], state: State) -> State:
-            updated: State = over_members(lambda state, key: each(state, key, step + offset))(state, keys)
-            return updated
+        def one(state: State, key: PRNGKeyArray) -> State:
+            result: State = lax.fori_loop(0, length, lambda offset, state: each(state, key, step + offset), state)
+            return result
 
-        result: State = lax.fori_loop(0, length, body, state)
-        return result
+        advanced: State = over_members(one)(state, keys)
+        return advanced
 
-    compiled = jax.jit(run, donate_argnums=0, out_shardings=_split_over(mesh))
+    compiled = jax.jit(_on_each_device(run, mesh, split=2, whole=3), donate_argnums=0)
     loss_arrays = jax.device_put(loss_arrays, _whole_on(mesh))
 
     def advance(state: State, step: int, length: int) -> State:
@@ -399,7 +400,7 @@ def _compiled_validation(
         best, losses = over_members(each)(state.judged, state.fixed, state.best)
         return state._replace(best=best), losses
 
-    compiled = jax.jit(check, out_shardings=_split_over(mesh))
+    compiled = jax.jit(_on_each_device(check, mesh, split=1, whole=2))
     arrays = jax.device_put(arrays, _whole_on(mesh))
 
     def judge(state: State, step: int) -> tuple[State, Float[np.ndarray, " members"]]:
@@ -409,19 +410,35 @@ def _compiled_validation(
     return judge
 
 
-def over_members(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of one member, for all of them: `jax.vmap`, but for a single one the plain function.
+def _on_each_device(function: Callable[..., Any], mesh: Mesh, split: int, whole: int) -> Callable[..., Any]:
+    """`function` of the members of each device; its first arguments are split among them, the others are not."""
+    specs = (PartitionSpec(AXIS),) * split + (PartitionSpec(),) * whole
+    mapped: Callable[..., Any] = jax.shard_map(
+        function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False
+    )
+    return mapped
 
-    Matrix products and convolutions with a batch axis of their weights are far slower on CPU, even one of size 1.
+
+def over_members(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of one member, for all of them: in turn on a CPU, by `jax.vmap` elsewhere.
+
+    On CPU, matrix products and convolutions with a batch axis of their weights are far slower, even one of size 1, and
+    so are small arrays of many members than those of one, which stay in the cache.
     """
 
     def mapped(*trees: PyTree) -> PyTree:
-        if jax.tree.leaves(trees)[0].shape[0] > 1:
+        if _side_by_side():
             return jax.vmap(function)(*trees)
+        if jax.tree.leaves(trees)[0].shape[0] > 1:
+            return lax.map(lambda trees: function(*trees), trees)
         result = function(*jax.tree.map(lambda leaf: leaf[0], trees))
         return jax.tree.map(lambda leaf: leaf[None], result)
 
     return mapped
+
+
+def _side_by_side() -> bool:
+    return jax.default_backend() != "cpu"
 
 
 def _out_of_patience(state: State, step: int, patience: int | None) -> bool:
