@@ -58,14 +58,15 @@ def at_least(text: str, value: float | None, limit: float) -> Requirement:
 
 
 @contextmanager
-def worker(devices: int = 1, *, reused: bool = True) -> Iterator[Callable[..., Any]]:
+def worker(devices: int | None = 1, *, reused: bool = True) -> Iterator[Callable[..., Any]]:
     """`call(function, *arguments)` in a process of its own: one for all calls, or a fresh one for each.
 
-    The processes see `devices` CPU devices and no compilation cache. Only they import JAX or PyTorch, so that no
-    library's threads, caches or memory disturb another's.
+    The processes see `devices` CPU devices, or choose for themselves where it is None, and no compilation cache. Only
+    they import JAX or PyTorch, so that no library's threads, caches or memory disturb another's.
     """
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    environment = {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    environment = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    if devices is not None:
+        environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     with ProcessPoolExecutor(
         1,
         mp_context=get_context("spawn"),

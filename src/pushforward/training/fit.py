@@ -26,6 +26,7 @@ Validate = Callable[[Any], Float[Array, ""]]
 
 AXIS = "members"
 CHUNK_SECONDS = 0.25
+MOST_IN_TURN = 16
 NEVER = -1
 
 
@@ -199,10 +200,10 @@ def fit(
     """Minimise `loss(model, key, step)` over every floating-point leaf of each member of an ensemble.
 
     All members are trained in one compiled program, split over the devices of the machine where their number allows; on
-    a device they take turns chunk by chunk where it is a CPU, and go side by side, by `vmap`, where it is not. The loop
-    runs on the device; between chunks of about a quarter of a second Python records, reports and checkpoints. Step `t`
-    of a member uses the key `fold_in(member's key, t)`, so that a run does not depend on how it was cut into chunks:
-    resumed from a checkpoint it equals an uninterrupted one, bit for bit.
+    a device up to 16 take turns, chunk by chunk, where it is a CPU; more of them, or on a GPU, go side by side, by
+    `vmap`. The loop runs on the device; between chunks of about a quarter of a second Python records, reports and
+    checkpoints. Step `t` of a member uses the key `fold_in(member's key, t)`, so that a run does not depend on how it
+    was cut into chunks: resumed from a checkpoint it equals an uninterrupted one, bit for bit.
 
     A member whose loss or gradient is not finite keeps its last good parameters and is left out from then on.
 
@@ -420,16 +421,18 @@ def _on_each_device(function: Callable[..., Any], mesh: Mesh, split: int, whole:
 
 
 def over_members(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` of one member, for all of them: in turn on a CPU, by `jax.vmap` elsewhere.
+    """`function` of one member, for all of them: in turn on a CPU unless they are many, else by `jax.vmap`.
 
     On CPU, matrix products and convolutions with a batch axis of their weights are far slower, even one of size 1, and
-    so are small arrays of many members than those of one, which stay in the cache.
+    the arrays of one member stay in the cache (`results/benchmarks/members.md`). Very small arrays of many members are
+    quicker side by side.
     """
 
     def mapped(*trees: PyTree) -> PyTree:
-        if _side_by_side():
+        count = jax.tree.leaves(trees)[0].shape[0]
+        if _side_by_side(count):
             return jax.vmap(function)(*trees)
-        if jax.tree.leaves(trees)[0].shape[0] > 1:
+        if count > 1:
             return lax.map(lambda trees: function(*trees), trees)
         result = function(*jax.tree.map(lambda leaf: leaf[0], trees))
         return jax.tree.map(lambda leaf: leaf[None], result)
@@ -437,8 +440,9 @@ def over_members(function: Callable[..., Any]) -> Callable[..., Any]:
     return mapped
 
 
-def _side_by_side() -> bool:
-    return jax.default_backend() != "cpu"
+def _side_by_side(members: int) -> bool:
+    """Whether so many members of one device go side by side."""
+    return jax.default_backend() != "cpu" or members > MOST_IN_TURN
 
 
 def _out_of_patience(state: State, step: int, patience: int | None) -> bool:
