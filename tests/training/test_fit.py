@@ -68,6 +68,7 @@ def test_loss_falls():
     assert [record.step for record in fitted.records] == [100, 200, 300, 400]
     assert np.all(losses(fitted)[-1] < losses(fitted)[0] - 0.5)
     assert fitted.divergences == [None, None]
+    assert repr(fitted) == "Fit(2 members, 400 steps, 0 diverged)"
     members = len(fitted.divergences)
     assert fitted.steps_per_second == pytest.approx(members * fitted.steps / fitted.records[-1].seconds)
 

@@ -257,17 +257,17 @@ class GumbelLaw(BoundedLaw):
 
 @dataclass(frozen=True)
 class StepLaw(BoundedLaw):
-    """`Y = top + log(l(V) / l(1))` for V of density proportional to `l(v) = offset + range v^2 (3 - 2 v)`: smooth step.
+    """`Y = top + log(l(V) / l(1))` for V of density proportional to `l(v) = offset + rise v^2 (3 - 2 v)`: smooth step.
 
     Attributes:
         offset: level of the density before the step, positive.
-        range: by how much the step rises, positive.
+        rise: by how much the step rises, positive.
         start: where V begins, 0 or more.
         end: where V ends, 1 or less.
     """
 
     offset: float
-    range: float
+    rise: float
     start: float = 0.0
     end: float = 1.0
 
@@ -289,25 +289,25 @@ class StepLaw(BoundedLaw):
         low, high = self._log_level(np.array([self.start, self.end]))
         inside = (y > low) & (y < high)
         place = np.where(inside, self._place(y), 0.5)
-        slope = 6 * self.range * place * (1 - place)
+        slope = 6 * self.rise * place * (1 - place)
         return np.where(inside, self._level(place) ** 2 / np.where(slope > 0, slope, 1) / self.total, 0)
 
     def _level(self, place: Values) -> Values:
-        level: Values = self.offset + self.range * place**2 * (3 - 2 * place)
+        level: Values = self.offset + self.rise * place**2 * (3 - 2 * place)
         return level
 
     def _log_level(self, place: Values) -> Values:
-        return self.top + np.log(self._level(place) / (self.offset + self.range))
+        return self.top + np.log(self._level(place) / (self.offset + self.rise))
 
     def _place(self, y: Values) -> Values:
         """Where the density has the logarithm `y`: the root of a cubic."""
-        step = (np.exp(y - self.top) * (self.offset + self.range) - self.offset) / self.range
+        step = (np.exp(y - self.top) * (self.offset + self.rise) - self.offset) / self.rise
         place = 0.5 - np.sin(np.arcsin(1 - 2 * np.clip(step, 0, 1)) / 3)
         return np.asarray(np.clip(place, self.start, self.end))
 
     def _mass_below(self, place: Values) -> Values:
         def integral(v: Values) -> Values:
-            result: Values = self.offset * v + self.range * v**3 * (1 - v / 2)
+            result: Values = self.offset * v + self.rise * v**3 * (1 - v / 2)
             return result
 
         return np.asarray(integral(place) - integral(np.array([self.start])))

@@ -126,6 +126,10 @@ class Fit:
     best_losses: Float[np.ndarray, " members"] | None = None
     optimizer_state: PyTree = None
 
+    def __repr__(self) -> str:
+        lost = sum(divergence is not None for divergence in self.divergences)
+        return f"Fit({len(self.divergences)} members, {self.steps:,} steps, {lost} diverged)"
+
 
 class Diverged(UserError):
     """Every member met a non-finite loss or gradient; the message names the step and the leaf.
