@@ -40,8 +40,7 @@ class Amortized(eqx.Module, Generic[D]):
         """The flow for one context; batches of contexts are `jax.vmap`'s work."""
         parameters, rest = eqx.partition(self.flow, eqx.is_inexact_array)
         vector, unravel = ravel_pytree(parameters)
-        flow: D = eqx.combine(unravel(vector + self.network(context)), rest)
-        return flow
+        return eqx.combine(unravel(vector + self.network(context)), rest)
 
 
 class Conditional(eqx.Module, Generic[D]):
@@ -55,12 +54,11 @@ class Conditional(eqx.Module, Generic[D]):
 
     def __call__(self, context: Float[Array, " context"]) -> D:
         """The flow for one context; batches of contexts are `jax.vmap`'s work."""
-        flow: D = jax.tree.map(
+        return jax.tree.map(
             lambda node: node.given(context) if isinstance(node, Contextual) else node,
             self.flow,
             is_leaf=lambda node: isinstance(node, Contextual),
         )
-        return flow
 
 
 def amortize(

@@ -20,8 +20,7 @@ Activation = Callable[[Array], Array]
 
 
 def _by_name(function: Any) -> str:
-    name: str = function.__qualname__
-    return name
+    return function.__qualname__
 
 
 # JAX's compiled functions, activations among them, cannot be pickled otherwise, nor the networks that hold them.
@@ -354,8 +353,7 @@ class Contextual(eqx.Module, Generic[Network]):
         """The network for one context."""
         biases: tuple[Array, ...] = _mlp(self.network).biases
         shifted = (biases[0] + self.weight @ context, *biases[1:])
-        network: Network = eqx.tree_at(lambda network: _mlp(network).biases, self.network, shifted)
-        return network
+        return eqx.tree_at(lambda network: _mlp(network).biases, self.network, shifted)
 
 
 def _mlp(network: MLP | MADE | ConvNet | LipschitzMLP) -> MLP | ConvNet | LipschitzMLP:

@@ -41,5 +41,4 @@ def refreshed(tree: T, key: PRNGKeyArray) -> T:
         places = node.data.shape[:-1]
         return Probe(jax.random.key_data(jax.random.split(jax.random.fold_in(key, index), places)))
 
-    renewed: T = jax.tree.unflatten(structure, [renew(index, node) for index, node in enumerate(nodes)])
-    return renewed
+    return jax.tree.unflatten(structure, [renew(index, node) for index, node in enumerate(nodes)])

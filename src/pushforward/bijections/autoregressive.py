@@ -85,8 +85,7 @@ class MaskedAutoregressive(Bijection):
                 x, _, count = carry
                 return self._at(x).inverse(y), x, count + 1
 
-            x: Array = lax.while_loop(unfinished, again, (start, jnp.full_like(start, jnp.nan), jnp.zeros((), int)))[0]
-            return x
+            return lax.while_loop(unfinished, again, (start, jnp.full_like(start, jnp.nan), jnp.zeros((), int)))[0]
 
         def tangent(jacobian: Callable[[Array], Array], right: Array) -> Array:
             columns = jax.vmap(jacobian, out_axes=1)(jnp.eye(self.dim, dtype=right.dtype))

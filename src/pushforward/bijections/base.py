@@ -71,8 +71,7 @@ class Bijection(eqx.Module):
         """
         bijection, x = in_one_dtype(self, x)
         self._expect(self.shape, x)
-        result: tuple[Array, Scalar] = bijection._forward_and_log_det(x)
-        return result
+        return bijection._forward_and_log_det(x)
 
     def inverse_and_log_det(self, y: Numbers) -> tuple[Float[Array, "..."], Scalar]:
         """`f^-1(y)` and `log |det df^-1/dy|` at `y`.
@@ -82,8 +81,7 @@ class Bijection(eqx.Module):
         """
         bijection, y = in_one_dtype(self, y)
         self._expect(self.out_shape, y)
-        result: tuple[Array, Scalar] = bijection._inverse_and_log_det(y)
-        return result
+        return bijection._inverse_and_log_det(y)
 
     def forward(self, x: Numbers) -> Float[Array, "..."]:
         """`f(x)`."""
@@ -108,8 +106,7 @@ class Bijection(eqx.Module):
         bijection, y = in_one_dtype(self, y)
         if y.ndim == 0 or y.shape[1:] != self.out_shape:
             raise ValueError(f"expected a batch of shape (n, *{self.out_shape}), got {y.shape}")
-        result: tuple[Bijection, Array] = bijection._calibrate(y)
-        return result
+        return bijection._calibrate(y)
 
     def _calibrate(self, y: Float[Array, "n ..."]) -> tuple["Bijection", Float[Array, "n ..."]]:
         return self, jax.vmap(self.resolve().inverse)(y)
@@ -124,8 +121,7 @@ class Bijection(eqx.Module):
         bijection, x, score = in_one_dtype(self, x, score)
         self._expect(self.shape, x)
         self._expect(self.shape, score)
-        result: tuple[Array, Scalar, Array] = bijection._push_score(x, score)
-        return result
+        return bijection._push_score(x, score)
 
     def _push_score(
         self, x: Float[Array, "..."], score: Float[Array, "..."]

@@ -365,8 +365,7 @@ class Frozen(Bijection):
 
     def _held(self) -> Bijection:
         arrays, static = eqx.partition(self.bijection, eqx.is_inexact_array)
-        held: Bijection = eqx.combine(lax.stop_gradient(arrays), static)
-        return held
+        return eqx.combine(lax.stop_gradient(arrays), static)
 
     def resolve(self) -> "Frozen":
         return Frozen(self.bijection.resolve())

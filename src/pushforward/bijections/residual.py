@@ -68,13 +68,11 @@ class Residual(Bijection):
         network = resolved.network
 
         def solve(_: Callable[[Array], Array], start: Array) -> Array:
-            solution: Array = fixed_point(lambda x: y - network(x), start)
-            return solution
+            return fixed_point(lambda x: y - network(x), start)
 
         def tangent(jacobian: Callable[[Array], Array], right: Array) -> Array:
             columns = jax.vmap(jacobian, out_axes=1)(jnp.eye(len(right), dtype=right.dtype))
-            solved: Array = jnp.linalg.solve(columns, right)
-            return solved
+            return jnp.linalg.solve(columns, right)
 
         x = lax.custom_root(lambda x: x + network(x) - y, y, solve, tangent)
         return x, -resolved.forward_and_log_det(x)[1]
@@ -93,8 +91,7 @@ def fixed_point(step: Callable[[Array], Array], start: Float[Array, "..."]) -> F
         x, _, count = carry
         return step(x), x, count + 1
 
-    x: Array = lax.while_loop(unfinished, again, (start, jnp.full_like(start, jnp.inf), jnp.zeros((), int)))[0]
-    return x
+    return lax.while_loop(unfinished, again, (start, jnp.full_like(start, jnp.inf), jnp.zeros((), int)))[0]
 
 
 def estimate_log_det(network: Callable[[Array], Array], x: Float[Array, " D"], key: PRNGKeyArray) -> Scalar:

@@ -81,5 +81,4 @@ class DeepSigmoidal(Bijection):
 
         halvings = jnp.finfo(y.dtype).nmant + 8
         low, high = lax.fori_loop(0, halvings, halve, (jnp.min(each, axis=-1), jnp.max(each, axis=-1)))
-        middle: Array = low + (high - low) / 2
-        return middle
+        return low + (high - low) / 2

@@ -54,8 +54,7 @@ class Distribution(eqx.Module):
     def sample(self, key: PRNGKeyArray, shape: Shape = ()) -> Float[Array, "..."]:
         """Independent samples, `(*shape, *event shape)`; a number for `shape` is one axis."""
         (distribution,) = in_one_dtype(self)
-        samples: Array = distribution._sample(key, batch_of(shape))
-        return samples
+        return distribution._sample(key, batch_of(shape))
 
     def log_prob(self, x: Numbers) -> Float[Array, "..."]:
         """Log-density of `x`, `(*batch, *event shape)` -> `batch`; -inf where `x` is infinite, NaN where it is NaN.
@@ -82,8 +81,7 @@ class Distribution(eqx.Module):
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
         """Samples and their log-densities, without inverting anything."""
         (distribution,) = in_one_dtype(self)
-        result: tuple[Array, Array] = distribution._sample_and_log_prob(key, batch_of(shape))
-        return result
+        return distribution._sample_and_log_prob(key, batch_of(shape))
 
     def batch_shape(self, x: Float[Array, "..."]) -> tuple[int, ...]:
         """The leading axes of `x`, once its trailing axes are known to be the event shape."""
@@ -98,5 +96,4 @@ class Distribution(eqx.Module):
 def over_batch(function: Callable[..., T], batch: tuple[int, ...], *arrays: Array) -> T:
     """`function` of one sample, applied over the leading `batch` axes of every array."""
     flat = [array.reshape(-1, *array.shape[len(batch) :]) for array in arrays]
-    result: T = jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), jax.vmap(function)(*flat))
-    return result
+    return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), jax.vmap(function)(*flat))

@@ -71,8 +71,7 @@ class SmoothStep(Distribution):
                 below = law._mass_below(middle) < mass
                 return jnp.where(below, middle, low), jnp.where(below, high, middle)
 
-            middle: Array = sum(jax.lax.fori_loop(0, jnp.finfo(dtype).nmant + 1, bisect, (law.start, law.end))) / 2
-            return middle
+            return sum(jax.lax.fori_loop(0, jnp.finfo(dtype).nmant + 1, bisect, (law.start, law.end))) / 2
 
         return over_batch(invert, shape, uniform)
 

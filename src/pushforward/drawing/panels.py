@@ -96,8 +96,7 @@ def place_colours(points: Float[np.ndarray, "n 2"], style: Style) -> Float[np.nd
     place = (points - points.mean(axis=0)) / points.std(axis=0)
     hue = np.arctan2(place[:, 1], place[:, 0]) / (2 * np.pi) % 1
     saturation = np.minimum(np.hypot(place[:, 0], place[:, 1]) / 2, 1)
-    colours: np.ndarray = hsv_to_rgb(np.column_stack([hue, saturation, np.full(len(hue), style.brightness)]))
-    return colours
+    return hsv_to_rgb(np.column_stack([hue, saturation, np.full(len(hue), style.brightness)]))
 
 
 def compared_densities(

@@ -71,8 +71,7 @@ def flow_density(flow: Distribution, grid: Grid, subpixels: int = 1) -> Float[np
     shifted = [grid.points + offset for offset in np.stack(offsets, axis=-1).reshape(-1, len(grid.box))]
     dtype = jnp.result_type(float)
     densities = [_exp(np.asarray(_log_prob(flow, jnp.asarray(points, dtype)), np.float64)) for points in shifted]
-    mean: np.ndarray = np.mean(densities, axis=0)
-    return mean
+    return np.mean(densities, axis=0)
 
 
 def highest_density_level(density: Float[np.ndarray, "..."], mass: float) -> float:
@@ -131,5 +130,4 @@ def _log_prob(flow: Distribution, points: Float[Array, "... D"]) -> Float[Array,
 
 
 def _exp(log_density: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    density: np.ndarray = np.exp(np.minimum(log_density, LARGEST_LOG))
-    return density
+    return np.exp(np.minimum(log_density, LARGEST_LOG))

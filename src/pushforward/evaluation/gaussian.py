@@ -23,5 +23,4 @@ def gaussian_log_likelihoods(
         return None
     law = multivariate_normal(cov=Covariance.from_cholesky(factor))
     standardised = np.asarray(law.logpdf((rows - train.mean(axis=0)) / scale)).reshape(len(rows))
-    log_likelihoods: Float[np.ndarray, " m"] = standardised - np.log(scale).sum()
-    return log_likelihoods
+    return standardised - np.log(scale).sum()

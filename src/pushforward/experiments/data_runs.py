@@ -47,8 +47,7 @@ class DataRun(Run):
 
     @cached_property
     def _described(self) -> dict[str, Any]:
-        described: dict[str, Any] = json.loads((self.folder / DATA).read_text())
-        return described
+        return json.loads((self.folder / DATA).read_text())
 
     @abstractmethod
     def _template(self, described: Mapping[str, Any]) -> Any:

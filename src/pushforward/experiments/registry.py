@@ -46,8 +46,7 @@ def kind(name: str, where: str = "this configuration") -> Kind:
     """
     if name not in KINDS:
         raise UserError(f"{where} is of an unknown experiment {name!r}{nearest(name, KINDS)}")
-    found: Kind = import_module(KINDS[name]).KIND
-    return found
+    return import_module(KINDS[name]).KIND
 
 
 def presets(command: str) -> dict[str, Any]:

@@ -96,8 +96,7 @@ class Run:
         if not self.finished:
             again = f"pushforward {self.config.COMMAND} --resume {self.folder}"
             raise UserError(f"{self.folder} is not finished; {again} goes on with it")
-        result: dict[str, Any] = json.loads((self.folder / RESULT).read_text())
-        return result
+        return json.loads((self.folder / RESULT).read_text())
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -152,8 +151,7 @@ class Run:
             Diverged: every restart met a number that is not finite.
             Interrupted: a signal arrived; the checkpoint is written.
         """
-        result: dict[str, Any] = registry.resolve(self._kind.train)(self, quiet=quiet)
-        return result
+        return registry.resolve(self._kind.train)(self, quiet=quiet)
 
     def write_report(self) -> Path:
         """Write the figures and `report.html` of the finished run into its folder.
@@ -164,8 +162,7 @@ class Run:
         Raises:
             UserError: the run is not finished, or its data have changed.
         """
-        report: Path = registry.resolve(self._kind.report)(self)
-        return report
+        return registry.resolve(self._kind.report)(self)
 
     def show(self, report: Path) -> None:
         """Print the numbers of the finished run, what is wrong with them, and where the report is."""
@@ -250,8 +247,7 @@ def load(folder: str | Path) -> Distribution:
         >>> flow = pushforward.load("runs/u4")
         >>> x, log_prob = flow.sample_and_log_prob(jax.random.key(0), (1000,))
     """
-    flow: Distribution = open_run(folder).flow
-    return flow
+    return open_run(folder).flow
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:

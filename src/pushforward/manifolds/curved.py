@@ -47,8 +47,7 @@ class Sphere(Manifold):
 
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
         direction = jax.random.normal(key, (*shape, self.ambient_dim), self.radius.dtype)
-        points: Array = self.radius * direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
-        return points
+        return self.radius * direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
 
     def log_density(self, points: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
         half = 0.5 * self.ambient_dim

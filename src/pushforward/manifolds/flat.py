@@ -149,8 +149,7 @@ class Disc(Manifold):
         direction = jax.random.normal(key_direction, (*shape, self.dim), self.radius.dtype)
         share = jax.random.uniform(key_distance, (*shape, 1), self.radius.dtype)
         distance = self.radius * share ** (1 / self.dim)
-        points: Array = distance * direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
-        return points
+        return distance * direction / jnp.linalg.norm(direction, axis=-1, keepdims=True)
 
     def log_density(self, points: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
         inside = jnp.sum(points**2, axis=-1) <= self.radius**2

@@ -158,8 +158,7 @@ def posterior_statistics(
         return PosteriorStatistics(reconstruction + divergence, reconstruction, divergence, jnp.mean(z, axis=0))
 
     size = max(1, evaluations_at_once(model, x[0], memory) // draws)
-    statistics: PosteriorStatistics = in_batches(one, model, (x, jax.random.split(key, len(x))), size)
-    return statistics
+    return in_batches(one, model, (x, jax.random.split(key, len(x))), size)
 
 
 def importance_bound(
@@ -189,8 +188,7 @@ def importance_bound(
         return ImportanceBound(log_sum - math.log(draws), jnp.exp(2 * log_sum - log_sum_of_squares))
 
     size = max(1, at_once // part)
-    bound: ImportanceBound = in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress)
-    return bound
+    return in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress)
 
 
 def annealed_bound(
@@ -223,8 +221,7 @@ def annealed_bound(
         return AnnealedBound(result.log_z, result.log_z_std_error, jnp.mean(result.acceptance))
 
     size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
-    bound: AnnealedBound = in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress)
-    return bound
+    return in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress)
 
 
 def bidirectional_bounds(
@@ -262,8 +259,7 @@ def bidirectional_bounds(
         return Sandwich(forward.log_z, reverse.log_z)
 
     size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
-    sandwich: Sandwich = in_batches(one, model, (x, z, jax.random.split(key_chains, points)), size, on_progress)
-    return sandwich
+    return in_batches(one, model, (x, z, jax.random.split(key_chains, points)), size, on_progress)
 
 
 def _path(model: DLGM, x: Float[Array, " D"], annealing: Annealing) -> tuple[LogDensity, Pushforward]:
@@ -301,8 +297,7 @@ def evaluations_at_once(model: DLGM, x: Float[Array, " D"], memory: int) -> int:
             z, log_det = posterior.bijection.forward_and_log_det(noise)
             return model.log_joint(x, z) + log_det
 
-        each: Array = jax.vmap(jax.grad(log_weight))(z)
-        return each
+        return jax.vmap(jax.grad(log_weight))(z)
 
     compiled = jax.jit(gradients).lower(arrays, jnp.zeros((few, model.latents), x.dtype)).compile()
     analysis: Any = compiled.memory_analysis()

@@ -105,8 +105,7 @@ def _slope_columns(transformer: Transformer) -> Bool[Array, " size"]:
     x, parameters = jax.random.normal(key_x, (2,)), jax.random.normal(key_parameters, (2, transformer.size))
 
     def slopes(parameters: Array) -> Array:
-        slopes: Array = jax.jvp(ones(parameters).forward, (x,), (jnp.ones_like(x),))[1]
-        return slopes
+        return jax.jvp(ones(parameters).forward, (x,), (jnp.ones_like(x),))[1]
 
     return jnp.any(jax.jacobian(slopes)(parameters) != 0, axis=(0, 1))
 

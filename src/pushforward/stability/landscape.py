@@ -123,8 +123,7 @@ def _losses(
         moved = jax.tree.map(lambda p, first, second: p + place[0] * first + place[1] * second, parameters, *directions)
         return loss(eqx.combine(moved, rest))
 
-    values: Float[Array, " n"] = lax.map(at, places, batch_size=batch_size)
-    return values
+    return lax.map(at, places, batch_size=batch_size)
 
 
 def _normalised(_: object, direction: Array, parameter: Array) -> Array:

@@ -206,8 +206,7 @@ def _log_radii(shells: Shells, dim: int) -> Float[np.ndarray, " n"]:
     log_volumes = np.log(masses) - levels
     log_enclosed = np.logaddexp.accumulate(log_volumes)
     log_middle = log_enclosed + np.log1p(-0.5 * np.exp(log_volumes - log_enclosed))
-    log_radii: Float[np.ndarray, " n"] = (log_middle - _log_unit_ball(dim)) / dim
-    return log_radii
+    return (log_middle - _log_unit_ball(dim)) / dim
 
 
 def _log_unit_ball(dim: int) -> float:

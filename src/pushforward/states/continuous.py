@@ -123,14 +123,12 @@ class Samples(Continuous):
         return float(self.values.var())
 
     def cdf(self, y: Values, side: Side = "right") -> Values:
-        below: Values = np.searchsorted(self.values, y, side) / len(self.values)
-        return below
+        return np.searchsorted(self.values, y, side) / len(self.values)
 
     def quantile(self, u: Values) -> Values:
         # A product that is a whole number up to rounding is one: the quantile at k / n is the k-th value.
         ranks = np.ceil(u * len(self.values) * (1 - 1e-15)).astype(int)
-        quantiles: Values = self.values[np.maximum(ranks, 1) - 1]
-        return quantiles
+        return self.values[np.maximum(ranks, 1) - 1]
 
     def pdf(self, y: Values) -> Values:
         centres, density = self._kernel_estimate

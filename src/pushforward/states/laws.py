@@ -117,8 +117,7 @@ class LogBetaLaw(BoundedLaw):
 
     def _lower_tail(self, log_beta: Values) -> Values:
         """`P(B <= exp(log_beta))` where B is too small for the floats and the other factor of its density is 1."""
-        probability: Values = np.exp(self.a * log_beta - math.log(self.a) - betaln(self.a, self.b))
-        return probability
+        return np.exp(self.a * log_beta - math.log(self.a) - betaln(self.a, self.b))
 
 
 @dataclass(frozen=True)
@@ -157,13 +156,11 @@ class CosineLaw(BoundedLaw):
         return np.where(inside, np.exp(-depth) / (np.pi * i0e(self.kappa) * slope), 0)
 
     def _depth(self, angles: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-        depth: Float[np.ndarray, " n"] = 2 * self.kappa * np.sin(angles / 2) ** 2
-        return depth
+        return 2 * self.kappa * np.sin(angles / 2) ** 2
 
     def _density(self, angles: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """Density of |X|."""
-        density: Float[np.ndarray, " n"] = np.exp(-self._depth(angles)) / (np.pi * i0e(self.kappa))
-        return density
+        return np.exp(-self._depth(angles)) / (np.pi * i0e(self.kappa))
 
     @cached_property
     def _angles(self) -> Float[np.ndarray, " n"]:
@@ -223,8 +220,7 @@ class GumbelLaw(BoundedLaw):
 
     def _depth(self, gap: Values) -> Values:
         lower = self._lower_root(gap)
-        depth: Values = lower - 1 - np.log(lower)
-        return depth
+        return lower - 1 - np.log(lower)
 
     def _roots(self, depth: Values) -> tuple[Values, Values]:
         gap = np.maximum(self._gap_at(np.sqrt(np.clip(depth, 0, self._deepest))), 0)
@@ -234,8 +230,7 @@ class GumbelLaw(BoundedLaw):
     @staticmethod
     def _outside(lower: Values, upper: Values) -> Values:
         """`P(E <= lower) + P(E >= upper)`."""
-        probability: Values = -np.expm1(-lower) + np.exp(-upper)
-        return probability
+        return -np.expm1(-lower) + np.exp(-upper)
 
     @property
     def _gaps(self) -> Float[np.ndarray, " n"]:
@@ -293,8 +288,7 @@ class StepLaw(BoundedLaw):
         return np.where(inside, self._level(place) ** 2 / np.where(slope > 0, slope, 1) / self.total, 0)
 
     def _level(self, place: Values) -> Values:
-        level: Values = self.offset + self.rise * place**2 * (3 - 2 * place)
-        return level
+        return self.offset + self.rise * place**2 * (3 - 2 * place)
 
     def _log_level(self, place: Values) -> Values:
         return self.top + np.log(self._level(place) / (self.offset + self.rise))
@@ -307,8 +301,7 @@ class StepLaw(BoundedLaw):
 
     def _mass_below(self, place: Values) -> Values:
         def integral(v: Values) -> Values:
-            result: Values = self.offset * v + self.rise * v**3 * (1 - v / 2)
-            return result
+            return self.offset * v + self.rise * v**3 * (1 - v / 2)
 
         return np.asarray(integral(place) - integral(np.array([self.start])))
 

@@ -38,8 +38,7 @@ def run_study(config: StudyConfig) -> Study[Any, Any]:
     """
     cells = registry.study(config.study).cells
     config.check()
-    study: Study[Any, Any] = resolve(cells)(config)
-    return study
+    return resolve(cells)(config)
 
 
 def finished_run(config: TrainingConfig, folder: Path) -> Any:

@@ -48,5 +48,4 @@ def study(name: str) -> StudyKind:
     """
     if name not in STUDIES:
         raise UserError(f"unknown study {name!r}{nearest(name, STUDIES)}")
-    found: StudyKind = resolve(STUDIES[name])
-    return found
+    return resolve(STUDIES[name])

@@ -119,11 +119,9 @@ class Checkpoints:
                     f"the checkpoint {self.folder / str(step)} is of another model: {name} {found}, "
                     f"not shape {leaf.shape}, dtype {leaf.dtype}"
                 )
-            array: jax.Array = jax.device_put(saved, sharding)
-            return array
+            return jax.device_put(saved, sharding)
 
-        tree: T = jax.tree.map_with_path(restored, template)
-        return tree
+        return jax.tree.map_with_path(restored, template)
 
 
 def _reason(error: Exception) -> str:

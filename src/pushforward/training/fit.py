@@ -151,14 +151,12 @@ class Interrupted(KeyboardInterrupt):
 
 def ensemble(make: Callable[[PRNGKeyArray], M], key: PRNGKeyArray, members: int) -> M:
     """Independent models made by `make`, along a leading axis of every array leaf."""
-    models: M = eqx.filter_vmap(make)(jax.random.split(key, members))
-    return models
+    return eqx.filter_vmap(make)(jax.random.split(key, members))
 
 
 def member(models: M, index: int) -> M:
     """One model of an ensemble."""
-    model: M = jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, models)
-    return model
+    return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, models)
 
 
 def restore_models(checkpoints: Checkpoints, step: int, models: M, *, best: bool = False) -> M:
@@ -175,8 +173,7 @@ def restore_models(checkpoints: Checkpoints, step: int, models: M, *, best: bool
         parameters, fixed = saved.best.parameters, saved.fixed
     else:
         parameters, fixed = checkpoints.restore(step, ModelArrays(parameters, fixed), exact=False)
-    restored: M = eqx.combine(parameters, fixed, static)
-    return restored
+    return eqx.combine(parameters, fixed, static)
 
 
 def _split(models: PyTree) -> tuple[PyTree, PyTree, PyTree]:
@@ -373,18 +370,15 @@ def _compiled_loop(
         each = partial(update, loss=eqx.combine(loss_arrays, loss_static))
 
         def one(state: State, key: PRNGKeyArray) -> State:
-            result: State = lax.fori_loop(0, length, lambda offset, state: each(state, key, step + offset), state)
-            return result
+            return lax.fori_loop(0, length, lambda offset, state: each(state, key, step + offset), state)
 
-        advanced: State = over_members(one)(state, keys)
-        return advanced
+        return over_members(one)(state, keys)
 
     compiled = jax.jit(_on_each_device(run, mesh, split=2, whole=3), donate_argnums=0)
     loss_arrays = jax.device_put(loss_arrays, _whole_on(mesh))
 
     def advance(state: State, step: int, length: int) -> State:
-        advanced: State = compiled(state, keys, step, length, loss_arrays)
-        return advanced
+        return compiled(state, keys, step, length, loss_arrays)
 
     return advance
 
@@ -418,10 +412,7 @@ def _compiled_validation(
 def _on_each_device(function: Callable[..., Any], mesh: Mesh, split: int, whole: int) -> Callable[..., Any]:
     """`function` of the members of each device; its first arguments are split among them, the others are not."""
     specs = (PartitionSpec(AXIS),) * split + (PartitionSpec(),) * whole
-    mapped: Callable[..., Any] = jax.shard_map(
-        function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False
-    )
-    return mapped
+    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False)
 
 
 def over_members(function: Callable[..., Any]) -> Callable[..., Any]:

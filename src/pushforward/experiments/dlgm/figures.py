@@ -266,21 +266,18 @@ def _middles(rows: Float[np.ndarray, "n 2"]) -> Int[np.ndarray, " clusters"]:
     while len(far) < CLUSTERS:
         far.append(int(np.argmax(_squared_distances(rows, rows[far]).min(axis=1))))
     means, _ = kmeans2(rows, rows[far], minit="matrix")
-    nearest: np.ndarray = np.argmin(_squared_distances(rows, means), axis=0)
-    return nearest
+    return np.argmin(_squared_distances(rows, means), axis=0)
 
 
 def _squared_distances(rows: Float[np.ndarray, "n 2"], means: Float[np.ndarray, "m 2"]) -> Float[np.ndarray, "n m"]:
-    distances: np.ndarray = np.sum((rows[:, None] - means) ** 2, axis=2)
-    return distances
+    return np.sum((rows[:, None] - means) ** 2, axis=2)
 
 
 def _true_posterior(model: DLGM, x: Float[Array, " D"], box: Box) -> Float[np.ndarray, "n1 n2"]:
     """The density of `p(z | x)` on a grid over the box, normalised there."""
     grid = Grid(box, GRID_SIZE)
     log_joint = np.asarray(_log_joint(model, x, jnp.asarray(grid.points, x.dtype)), np.float64)
-    density: np.ndarray = np.exp(log_joint - grid.log_integral(log_joint))
-    return density
+    return np.exp(log_joint - grid.log_integral(log_joint))
 
 
 def _true_draws(model: DLGM, x: Float[Array, " D"]) -> Float[np.ndarray, "n 2"]:
@@ -302,8 +299,7 @@ def _log_joint(model: DLGM, x: Float[Array, " D"], z: Float[Array, "n1 n2 2"]) -
 def _principal_components(rows: Float[np.ndarray, "n D"]) -> Float[np.ndarray, "n 2"]:
     centred = rows - rows.mean(axis=0)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    projected: np.ndarray = centred @ directions[:2].T
-    return projected
+    return centred @ directions[:2].T
 
 
 def _square(box: Box) -> Box:

@@ -149,8 +149,7 @@ def environment(result: Result) -> Table:
 
 def evaluations(result: Result) -> Mapping[str, Any]:
     """What is written of each estimator that was run, by its name."""
-    found: Mapping[str, Any] = result.get("evaluations", {})
-    return found
+    return result.get("evaluations", {})
 
 
 def noun(run: DlgmRun) -> str:

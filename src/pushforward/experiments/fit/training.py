@@ -93,7 +93,6 @@ def _free_energies(models: Pushforward, run: FitRun) -> Float[np.ndarray, " rest
         def free_energy(flow: Pushforward) -> Float[Array, ""]:
             return -jnp.mean(log_weights(flow, run.target.log_densities, purpose_key(run.config, 2), SELECTION_SAMPLES))
 
-        values: Float[Array, " restarts"] = eqx.filter_vmap(free_energy)(models)
-        return values
+        return eqx.filter_vmap(free_energy)(models)
 
     return np.asarray(free_energies(models), np.float64)

@@ -43,8 +43,7 @@ def calibrated(models: Pushforward | Dequantized, data: Dataset, key: PRNGKeyArr
         units = Frozen(_units(data, whitened=whitened, robust=isinstance(model.base, StudentT)))
         return Pushforward(model.base, Chain((flow, units, *rest))).calibrated(jnp.asarray(rows, float))
 
-    started: Pushforward | Dequantized = eqx.filter_jit(eqx.filter_vmap(calibrate))(models)
-    return started
+    return eqx.filter_jit(eqx.filter_vmap(calibrate))(models)
 
 
 def gaussian_units(

@@ -157,8 +157,7 @@ def _log_densities(run: TrainRun, rows: Float[np.ndarray, "n D"]) -> Float[Array
     log_density = run.dataset.log_density
     if log_density is None:
         raise ValueError(f"the density of {run.dataset.name} is not known")
-    values: Float[Array, " n"] = jax.jit(jax.vmap(log_density))(on_device(rows))
-    return values
+    return jax.jit(jax.vmap(log_density))(on_device(rows))
 
 
 def on_device(rows: Shaped[np.ndarray, "n *event"]) -> Shaped[Array, "n *event"]:

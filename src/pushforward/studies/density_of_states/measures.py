@@ -62,12 +62,10 @@ def measure(members: Member, data: list[InflatedData], key: PRNGKeyArray) -> Mea
                 layer_log_dets(flow.bijection, x),
             )
 
-        measured: Measured = jax.lax.map(one, arrays)
-        return measured
+        return jax.lax.map(one, arrays)
 
     arrays, static = eqx.partition(members, eqx.is_array)
-    measured: Measured = each(arrays, static, tests, along, log_p)
-    return measured
+    return each(arrays, static, tests, along, log_p)
 
 
 def judged(data: InflatedData, flow: Pushforward, measured: Measured) -> dict[str, Any]:
@@ -135,5 +133,4 @@ def _numbers(array: Array) -> list[Any]:
     """As nested lists, None where a number is not finite."""
     values = np.asarray(array, object)
     values[~np.isfinite(np.asarray(array))] = None
-    numbers: list[Any] = values.tolist()
-    return numbers
+    return values.tolist()

@@ -34,5 +34,4 @@ def train_traced(
 def log_densities(flows: Pushforward, rows: Float[Array, "n D"]) -> Float[Array, "members n"]:
     """`log q` of every member at the rows, in nats; one member after the other, so that memory does not grow."""
     arrays, static = eqx.partition(flows, eqx.is_array)
-    log_q: Float[Array, "members n"] = jax.lax.map(lambda each: eqx.combine(each, static).log_prob(rows), arrays)
-    return log_q
+    return jax.lax.map(lambda each: eqx.combine(each, static).log_prob(rows), arrays)

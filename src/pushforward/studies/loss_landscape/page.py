@@ -78,8 +78,7 @@ def _rise(result: Result, name: str) -> np.ndarray:
     loss = np.array(result["landscapes"][name], float)
     loss = np.where(np.isfinite(loss), loss, np.inf)
     middle = len(loss) // 2
-    rise: np.ndarray = loss - loss[middle, middle]
-    return rise
+    return loss - loss[middle, middle]
 
 
 def _figure(study: LandscapeStudy) -> Drawing:

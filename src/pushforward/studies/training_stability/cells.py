@@ -60,8 +60,7 @@ class Setting:
 
     def value(self, factor: str) -> float | str:
         """What a factor is here."""
-        value: float | str = getattr(self.cell if factor == "diagonal" else self.effort, factor)
-        return value
+        return getattr(self.cell if factor == "diagonal" else self.effort, factor)
 
     @property
     def name(self) -> str:
@@ -160,8 +159,7 @@ def _exact(flows: Pushforward) -> Pushforward:
     def each(node: Any) -> Any:
         return replace(node, probe=None) if isinstance(node, Residual) else node
 
-    exact: Pushforward = jax.tree.map(each, flows, is_leaf=lambda node: isinstance(node, Residual))
-    return exact
+    return jax.tree.map(each, flows, is_leaf=lambda node: isinstance(node, Residual))
 
 
 def _training(trained: training.Fit, trace: stability.Trace, index: int, clip: float) -> dict[str, Any]:

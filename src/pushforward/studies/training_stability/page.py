@@ -141,8 +141,7 @@ def _measure(member: Row, name: str) -> float | None:
     if name == "weight_ratio":
         change = member["weight_change"]
         return float(change["scale"] / change["rest"]) if change["scale"] and change["rest"] else None
-    value: float | None = member[name]
-    return value
+    return member[name]
 
 
 def _spread(values: Sequence[float | None]) -> Row | None:
