@@ -12,6 +12,19 @@ from pushforward.bijections import Bijection
 from pushforward.distributions import Distribution
 from pushforward.nets import MADE, MLP, Activation, Contextual, ConvNet, LipschitzMLP
 
+__all__ = [
+    "Amortized",
+    "Conditional",
+    "amortize",
+    "condition",
+    "has_networks",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 D = TypeVar("D", bound=Distribution | Bijection)
 
 

@@ -15,6 +15,17 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 from pushforward.distributions import Pushforward, over_batch
 from pushforward.nets import ConvNet
 
+__all__ = [
+    "Dequantized",
+    "UniformDequantization",
+    "VariationalDequantization",
+    "bits_per_dimension",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class UniformDequantization(eqx.Module):
     """Noise drawn uniformly."""

@@ -44,6 +44,32 @@ from pushforward.bijections import (
 from pushforward.distributions import Distribution, Normal, Pushforward, Uniform
 from pushforward.nets import MADE, MLP, Activation, ConvNet, OnCircle
 
+__all__ = [
+    "RECIPES",
+    "Fast",
+    "Mixing",
+    "continuous",
+    "glow",
+    "iaf",
+    "maf",
+    "neural_autoregressive",
+    "nice",
+    "nsf_autoregressive",
+    "nsf_coupling",
+    "pixels",
+    "planar",
+    "radial",
+    "real_nvp",
+    "real_vp",
+    "residual",
+    "sylvester",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Mixing = Literal["permutation", "reverse", "rotation", "householder", "lu"]
 Fast = Literal["density", "sampling"]
 MakeLayer = Callable[[PRNGKeyArray, Int[Array, ""]], Bijection]

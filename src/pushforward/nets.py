@@ -14,6 +14,30 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from pushforward.devices import refuse_wrong_sums
 
+__all__ = [
+    "MADE",
+    "MLP",
+    "Contextual",
+    "ConvNet",
+    "Convolution",
+    "Dense",
+    "DepthToSpace",
+    "GatedConvolution",
+    "LipschitzMLP",
+    "MaskedMLP",
+    "Network",
+    "NormalisedMLP",
+    "OnCircle",
+    "Sequential",
+    "Shaped",
+    "convolve",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 refuse_wrong_sums()
 
 Activation = Callable[[Array], Array]

@@ -13,6 +13,21 @@ from pushforward.dequantize import Dequantized
 from pushforward.distributions import Distribution, Pushforward
 from pushforward.probes import refreshed
 
+__all__ = [
+    "ForwardKL",
+    "HeldOut",
+    "annealing",
+    "free_energy",
+    "log_likelihoods",
+    "path_log_prob",
+    "sample_and_path_log_prob",
+    "scale_gradient",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 def free_energy(
     flow: Pushforward,
