@@ -29,7 +29,7 @@ def train(
     *,
     quiet: bool,
     **options: Any,
-) -> tuple[Fit, float]:
+) -> tuple[Fit[Any], float]:
     """Train an ensemble from the newest checkpoint of `run`, or from the start, recording into the run.
 
     Args:
@@ -62,7 +62,7 @@ def train(
     return trained, before + time.perf_counter() - start
 
 
-def description(run: Run, trained: Fit, seconds: float) -> dict[str, Any]:
+def description(run: Run, trained: Fit[Any], seconds: float) -> dict[str, Any]:
     """What every `result.json` says of the training."""
     return {
         "divergences": [divergence and asdict(divergence) for divergence in trained.divergences],

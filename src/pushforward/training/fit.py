@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -101,7 +101,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(Generic[M]):
     """What `fit` returns.
 
     Attributes:
@@ -117,7 +117,7 @@ class Fit:
         optimizer_state: the last state of the optimiser, each array with a leading axis of members.
     """
 
-    model: Any
+    model: M
     records: list[Record]
     divergences: list[Divergence | None]
     steps_per_second: float | None
@@ -197,7 +197,7 @@ def fit(
     checkpoints: Checkpoints | None = None,
     on_record: Callable[[Record], None] | None = None,
     on_progress: Callable[[int, Float[np.ndarray, " members"]], None] | None = None,
-) -> Fit:
+) -> Fit[M]:
     """Minimise `loss(model, key, step)` over every floating-point leaf of each member of an ensemble.
 
     All members are trained in one compiled program, split over the devices of the machine where their number allows; on

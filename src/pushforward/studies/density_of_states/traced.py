@@ -10,12 +10,12 @@ from pushforward import stability, training
 from pushforward.distributions import Pushforward
 from pushforward.studies.density_of_states.data import Cell, InflatedData
 from pushforward.studies.density_of_states.effort import Effort
-from pushforward.studies.density_of_states.training import train_together
+from pushforward.studies.density_of_states.training import Member, train_together
 
 
 def train_traced(
     cell: Cell, effort: Effort, seed: int, window: int = 1
-) -> tuple[training.Fit, InflatedData, stability.Trace]:
+) -> tuple[training.Fit[Member], InflatedData, stability.Trace]:
     """The members of a cell, its data, and the trace of `stability.parameter_groups` in windows of so many steps.
 
     Raises:

@@ -84,7 +84,7 @@ class HeldOutSets(eqx.Module):
 
 def train_together(
     cells: list[Cell], effort: Effort, seed: int, wrap: Callable[[Optimizer, Member], Optimizer] | None = None
-) -> tuple[training.Fit, list[InflatedData]]:
+) -> tuple[training.Fit[Member], list[InflatedData]]:
     """The members of cells that fit into one program, seeds next to each other, and the data of each cell.
 
     Args:

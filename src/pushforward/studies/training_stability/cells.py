@@ -162,7 +162,7 @@ def _exact(flows: Pushforward) -> Pushforward:
     return jax.tree.map(each, flows, is_leaf=lambda node: isinstance(node, Residual))
 
 
-def _training(trained: training.Fit, trace: stability.Trace, index: int, clip: float) -> dict[str, Any]:
+def _training(trained: training.Fit[Any], trace: stability.Trace, index: int, clip: float) -> dict[str, Any]:
     """How the training of one seed went; losses in nats, of the validation set."""
     last = trained.records[-1].validation
     assert trained.best_steps is not None
