@@ -107,3 +107,12 @@ def test_one_part_is_itself():
 def test_nothing_to_convolve_is_refused(parts, counts, message):
     with pytest.raises(ValueError, match=message):
         convolve(parts, counts)
+
+
+def test_an_atom_moves_the_others_to_every_digit():
+    """Draws of which all but a few have one log-density, beside noise that has one: their continuous part is thin."""
+    drawn = from_log_densities(np.concatenate([np.zeros(100_000), [-3.0, -0.5, -0.1]]))
+    atom = from_log_densities(np.full(10, 5.5))
+    moved = convolve([drawn, atom], [1, 2])
+    assert moved.mean == pytest.approx(drawn.mean + 11.0, abs=1e-12)
+    np.testing.assert_array_equal(moved.quantile([0.0, 0.5, 1.0]), drawn.quantile([0.0, 0.5, 1.0]) + 11.0)

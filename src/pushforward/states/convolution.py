@@ -39,6 +39,12 @@ def convolve(parts: Sequence[DensityOfStates], counts: Sequence[int] | None = No
         raise ValueError("a convolution needs at least one part, and each at least once")
     if any(part.zero_mass for part in parts):
         raise ValueError("a density of states with mass at -inf cannot be convolved")
+    single = [part.continuous is None and len(part.positions) == 1 for part in parts]
+    if any(single) and not all(single):
+        # A single atom moves the law of the others, to every digit.
+        moved = sum(float(part.positions[0]) * count for part, count, one in zip(parts, counts, single) if one)
+        others = [(part, count) for part, count, one in zip(parts, counts, single) if not one]
+        return convolve([part for part, _ in others], [count for _, count in others]).shift(moved)
     if len(parts) == 1 and counts == [1]:
         return parts[0]
     atoms = reduce(_sum_of_atoms, (_power(part, count) for part, count in zip(parts, counts)))
