@@ -116,3 +116,15 @@ def test_an_atom_moves_the_others_to_every_digit():
     moved = convolve([drawn, atom], [1, 2])
     assert moved.mean == pytest.approx(drawn.mean + 11.0, abs=1e-12)
     np.testing.assert_array_equal(moved.quantile([0.0, 0.5, 1.0]), drawn.quantile([0.0, 0.5, 1.0]) + 11.0)
+
+
+def test_a_value_far_beyond_the_standard_deviation_stays_where_it_is():
+    """A thousandth of the draws lies up to 80 standard deviations below the rest, beside two atoms."""
+    below = -3.6 * np.linspace(0, 1, 101)[1:] ** 2
+    drawn = from_log_densities(np.concatenate([np.zeros(99_900), below]))
+    atoms = from_log_densities(np.repeat([5.5, 5.6], 10))
+    moved = convolve([drawn, atoms])
+    assert moved.continuous_mass == pytest.approx(0.001)
+    assert moved.mean == pytest.approx(drawn.mean + 5.55, abs=1e-7)
+    assert moved.variance == pytest.approx(drawn.variance + 0.05**2, rel=1e-5)
+    assert moved.quantile([0.0])[0] == pytest.approx(5.5 - 3.6, abs=1e-4)

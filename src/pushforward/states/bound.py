@@ -125,17 +125,18 @@ def volume_preserving_bound(
     if low > 0 and beside is None and states.sample_size is not None and base != "uniform":
         df = df if base == "student-t" else math.inf
 
-        def standardised(states: DensityOfStates) -> float:
+        def estimate_and_deviation(states: DensityOfStates) -> tuple[float, float]:
             shells = _shells(states)
             nats, log_scale = bounds[base](shells, dim)
-            return nats / _deviation(shells, dim, df, log_scale)
+            return nats, _deviation(shells, dim, df, log_scale)
 
         nothing = (
-            standardised(from_log_densities(_base_log_densities(rng, df, dim, states.sample_size)))
+            estimate_and_deviation(from_log_densities(_base_log_densities(rng, df, dim, states.sample_size)))
             for rng in _generators(seed, level)
         )
-        found = standardised(states)
-        low = 0.0 if any(found <= value for value in nothing) else low
+        found, deviation = estimate_and_deviation(states)
+        # Ratios, multiplied out: draws of one log-density do not deviate.
+        low = 0.0 if any(found * other <= nats * deviation for nats, other in nothing) else low
     return Bound(estimate.value, low, max(estimate.high, 0.0), dim, base, bound(states)[1])
 
 

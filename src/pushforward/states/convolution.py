@@ -13,7 +13,7 @@ from pushforward.states.density import DensityOfStates
 CELLS = 2**20
 NODES = 2**17
 FEWEST_NODES = 2**12
-DEVIATIONS = 40
+DEVIATIONS, FARTHEST = 40, 400
 SMALLEST_ATOM = 1e-12
 LOWEST, HIGHEST = 1e-15, 1 - 1e-15
 
@@ -23,9 +23,10 @@ Atoms = tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"]]
 def convolve(parts: Sequence[DensityOfStates], counts: Sequence[int] | None = None) -> DensityOfStates:
     """The density of states of a product distribution: log-densities of independent parts add.
 
-    By fast Fourier transforms on 2^20 cells of about 1e-4 standard deviations of the sum. The distribution function is
-    right to 1e-6, but for that many standard deviations about a jump of the density. The result counts as exact:
-    `bootstrap` has to resample the parts.
+    By fast Fourier transforms on 2^20 cells of about 1e-4 standard deviations of the sum, of up to 1e-3 where a part
+    has values that are hundreds of them from its mean. The distribution function is right to 1e-6, but for that many
+    standard deviations about a jump of the density; what a part has beyond 400 of them counts as if it were there. The
+    result counts as exact: `bootstrap` has to resample the parts.
 
     Args:
         parts: densities of states without mass at `-inf`.
@@ -52,25 +53,39 @@ def convolve(parts: Sequence[DensityOfStates], counts: Sequence[int] | None = No
         return DensityOfStates(*atoms, None)
 
     mean = sum(count * part.mean for part, count in zip(parts, counts))
-    reach = DEVIATIONS * sum(count * part.variance for part, count in zip(parts, counts)) ** 0.5
-    lowest, highest = np.sum([count * part.quantile([LOWEST, HIGHEST]) for part, count in zip(parts, counts)], axis=0)
-    low, high = max(lowest - mean, -reach), min(highest - mean, reach)
+    deviation = sum(count * part.variance for part, count in zip(parts, counts)) ** 0.5
+    ends = np.stack([part.quantile([LOWEST, HIGHEST]) - part.mean for part in parts])
+    # One value of one part, however unlikely, may lie beyond what the sum varies by.
+    reach = min(max(DEVIATIONS * deviation, 2 * np.abs(ends).max()), FARTHEST * deviation)
+    lowest, highest = np.asarray(counts) @ ends
+    low, high = max(lowest, -reach), min(highest, reach)
     # Dividing masses between cells widens the sum by a cell for each part: the circle is a little longer.
     width = (high - low) / (0.98 * CELLS)
     first = int(np.floor(low / width - 0.01 * CELLS))
+    inside = int(np.floor(low / width)) - first, int(np.ceil(high / width)) - first
 
     whole, atomic = np.ones(CELLS // 2 + 1, complex), np.ones(CELLS // 2 + 1, complex)
     nodes = max(FEWEST_NODES, NODES // len(parts))
     for part, count in zip(parts, counts):
         grid = part.mean + first * width, width, CELLS
-        transform = _transform(divided_points(part.positions, part.masses, *grid), first)
+        positions = np.clip(part.positions, part.mean + low, part.mean + high)
+        transform = _transform(divided_points(positions, part.masses, *grid), first)
         atomic *= transform**count
         if part.continuous is not None:
-            continuous = part.continuous_mass * part.continuous.divided(*grid, nodes)
+            continuous = part.continuous_mass * _gathered(part.continuous.divided(*grid, nodes), *inside)
             transform = transform + _transform(continuous, first)
         whole *= transform**count
     masses = _without_noise(np.roll(fft.irfft(whole - atomic, CELLS), -first))
     return DensityOfStates(*atoms, Tabulated(mean + width * (first - 0.5), width, masses / masses.sum()))
+
+
+def _gathered(masses: Float[np.ndarray, " cells"], lowest: int, highest: int) -> Float[np.ndarray, " cells"]:
+    """The masses, those beyond two cells in these: the cells of the circle that the sum does not reach stay empty."""
+    gathered = np.zeros_like(masses)
+    gathered[lowest : highest + 1] = masses[lowest : highest + 1]
+    gathered[lowest] += masses[:lowest].sum()
+    gathered[highest] += masses[highest + 1 :].sum()
+    return gathered
 
 
 def _without_noise(masses: Float[np.ndarray, " cells"]) -> Float[np.ndarray, " cells"]:
