@@ -1,9 +1,11 @@
 """Means with their standard errors and intervals; None where a number is not finite, as JSON has it."""
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy.stats import t
 
 LEVEL = 0.95
@@ -12,6 +14,14 @@ LEVEL = 0.95
 def finite_or_none(value: float) -> float | None:
     """A number that JSON can hold."""
     return float(value) if np.isfinite(value) else None
+
+
+def numbers(values: ArrayLike) -> list[Any]:
+    """An array as nested lists that JSON can hold: None where a number is not finite."""
+    array = np.asarray(values)
+    listed = array.astype(object)
+    listed[~np.isfinite(array)] = None
+    return listed.tolist()
 
 
 def mean_and_std_error(values: Float[np.ndarray, " n"]) -> tuple[float | None, float | None]:

@@ -14,12 +14,12 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from pushforward.dequantize import Dequantized
 from pushforward.distributions import Distribution
 from pushforward.errors import UserError
+from pushforward.evaluation.means import numbers
 from pushforward.experiments import registry
 from pushforward.experiments.config import TrainingConfig, from_yaml, to_yaml
 from pushforward.training import Checkpoints, Record
@@ -110,9 +110,9 @@ class Run:
 
     def append_record(self, record: Record) -> None:
         """Add a line to `metrics.jsonl`."""
-        line: dict[str, Any] = {"step": record.step, "loss": _numbers(record.loss), "seconds": record.seconds}
+        line: dict[str, Any] = {"step": record.step, "loss": numbers(record.loss), "seconds": record.seconds}
         if record.validation is not None:
-            line["validation"] = _numbers(record.validation)
+            line["validation"] = numbers(record.validation)
         with (self.folder / METRICS).open("a") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -248,10 +248,6 @@ def load(folder: str | Path) -> Distribution:
         >>> x, log_prob = flow.sample_and_log_prob(jax.random.key(0), (1000,))
     """
     return open_run(folder).flow
-
-
-def _numbers(values: np.ndarray) -> list[float | None]:
-    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def environment() -> dict[str, str]:

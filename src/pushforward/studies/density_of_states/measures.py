@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from pushforward import states
 from pushforward.bijections import Bijection, Chain, Stack, Volume
 from pushforward.distributions import Pushforward
-from pushforward.evaluation.means import finite_or_none
+from pushforward.evaluation.means import finite_or_none, numbers
 from pushforward.studies.density_of_states.data import SHOWN, TEST, InflatedData, drawn_states
 from pushforward.studies.density_of_states.training import Member
 
@@ -71,7 +71,7 @@ def measure(members: Member, data: list[InflatedData], key: PRNGKeyArray) -> Mea
 def judged(data: InflatedData, flow: Pushforward, measured: Measured) -> dict[str, Any]:
     """What one trained flow is worth; None where a number is not finite, or has no meaning without noise."""
     log_q = np.asarray(measured.log_q, np.float64)
-    result: dict[str, Any] = {"nll": finite_or_none(-log_q.mean()), "layers": _numbers(measured.layers)}
+    result: dict[str, Any] = {"nll": finite_or_none(-log_q.mean()), "layers": numbers(measured.layers)}
     if data.log_p is None or data.states is None:
         return result
     gap = data.log_p - log_q
@@ -84,7 +84,7 @@ def judged(data: InflatedData, flow: Pushforward, measured: Measured) -> dict[st
         result["kl_on_manifold"] = finite_or_none(float(np.mean(data.log_p_along - log_q_along)))
         if np.isfinite(log_q_along).all():
             result["states_on_manifold"] = drawn_states(states.from_log_densities(log_q_along))
-    result |= {"optimal": _numbers(measured.optimal), "actual": _numbers(measured.actual)}
+    result |= {"optimal": numbers(measured.optimal), "actual": numbers(measured.actual)}
     own = _own_states(flow, np.asarray(measured.log_q_own, np.float64))
     if own is not None:
         result["w1"] = finite_or_none(states.wasserstein(data.states, own))
@@ -127,10 +127,3 @@ def layer_log_dets(bijection: Bijection, x: Float[Array, "n D"]) -> Float[Array,
 def _scan_back(step: Callable[[Array, Bijection], tuple[Array, Array]], x: Array, stack: Stack) -> tuple[Array, Array]:
     arrays, static = eqx.partition(stack.layers, eqx.is_array)
     return jax.lax.scan(lambda x, layer: step(x, eqx.combine(layer, static)), x, arrays, reverse=True)
-
-
-def _numbers(array: Array) -> list[Any]:
-    """As nested lists, None where a number is not finite."""
-    values = np.asarray(array, object)
-    values[~np.isfinite(np.asarray(array))] = None
-    return values.tolist()

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pushforward import stability, training
+from pushforward.evaluation.means import numbers
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
 from pushforward.objectives import HeldOut
@@ -65,7 +66,7 @@ def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
     return {
         "flow": cell.flow,
         "landscapes": {
-            name: _grid(around(stability.random_directions(flow, key, mask=groups[name])).loss)
+            name: numbers(around(stability.random_directions(flow, key, mask=groups[name])).loss)
             for name in ("all", "rest")
         },
         "eigenvalues": {name: float(found.values[0]) for name, found in eigenvalues.items()},
@@ -74,13 +75,8 @@ def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
         "kl": asdict(stability.seed_spread(np.where(kept, kl, np.nan))),
         "trace": {
             "steps": trace.steps.tolist(),
-            "weight_change": {name: _grid(values) for name, values in trace.weight_change.items()},
-            "gradient_norm": {name: _grid(values) for name, values in trace.gradient_norm.items()},
+            "weight_change": {name: numbers(values) for name, values in trace.weight_change.items()},
+            "gradient_norm": {name: numbers(values) for name, values in trace.gradient_norm.items()},
         },
         "seconds": trained.records[-1].seconds,
     }
-
-
-def _grid(values: np.ndarray) -> list[list[float | None]]:
-    """Rows of numbers; None where one is not finite."""
-    return [[float(value) if np.isfinite(value) else None for value in row] for row in values]
