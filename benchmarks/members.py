@@ -51,7 +51,7 @@ def rates(recipe: str, dim: int, batch: int, members: int, steps: int) -> tuple[
 
     use_all_cores()
     fit = make_fit(recipe, dim, batch, members)
-    module: Any = sys.modules["pushforward.training.fit"]
+    module: Any = sys.modules["pushforward.training.members"]
     found = []
     for side_by_side in (False, True):
         module._side_by_side = lambda members, side_by_side=side_by_side: side_by_side

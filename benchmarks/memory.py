@@ -6,7 +6,6 @@ the compiler included, most of which has nothing to do with the flow.
 """
 
 import resource
-import sys
 from collections.abc import Callable
 from functools import partial
 from itertools import product
@@ -28,9 +27,10 @@ def temporaries(length: int, batch: int) -> int:
     """Bytes; the loop is caught on its way from the function that builds it to `fit`."""
     import jax
 
+    from pushforward.training.members import Devices
+
     fit = pushforward_fit(length, batch)
-    module = sys.modules["pushforward.training.fit"]
-    build = module._compiled_loop
+    compile = Devices.compile
     sizes: list[int] = []
 
     def measured(advance: Callable[..., Any], *arguments: Any) -> Any:
@@ -39,7 +39,7 @@ def temporaries(length: int, batch: int) -> int:
             sizes.append(program.memory_analysis().temp_size_in_bytes)
         return advance(*arguments)
 
-    with mock.patch.object(module, "_compiled_loop", lambda *arguments: partial(measured, build(*arguments))):
+    with mock.patch.object(Devices, "compile", lambda *given, **counts: partial(measured, compile(*given, **counts))):
         fit(steps=1)
     return sizes[0]
 

@@ -11,6 +11,7 @@ from pushforward import data
 from pushforward.cli import main
 from pushforward.data import TableOptions
 from pushforward.evaluation.gaussian import gaussian_log_likelihoods
+from pushforward.experiments.families import Splines
 from pushforward.experiments.runs import open_run
 from pushforward.experiments.train.config import TrainConfig
 from pushforward.experiments.train.suited import suited, tail_gains
@@ -64,8 +65,8 @@ def test_what_is_given_stays(tmp_path):
 
 def test_settings_of_splines_choose_splines(tmp_path):
     dataset = table(tmp_path, RNG.standard_cauchy((1_000, 2)))
-    assert suited(TrainConfig(data="mine.npy", bins=4), dataset).flow == "nsf_autoregressive"
-    assert suited(TrainConfig(data="mine.npy", width=4), dataset).flow == "maf"
+    assert suited(TrainConfig(data="mine.npy", settings=Splines(bins=4)), dataset).flow == "nsf_autoregressive"
+    assert suited(TrainConfig(data="mine.npy", settings=Splines(width=4)), dataset).flow == "maf"
 
 
 def test_images_start_as_they_are():

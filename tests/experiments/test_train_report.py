@@ -16,6 +16,7 @@ from pushforward.drawing.images import image_grids
 from pushforward.drawing.style import DARK, LIGHT
 from pushforward.drawing.text import DASH, number
 from pushforward.drawing.training import training_curve
+from pushforward.experiments.families import Affine
 from pushforward.experiments.runs import open_run, start_run
 from pushforward.experiments.train.config import TrainConfig
 from pushforward.experiments.train.report import write_report
@@ -27,10 +28,19 @@ pytestmark = pytest.mark.slow
 
 RUNS = {
     "moons": TrainConfig(
-        data="moons", size=500, flow="real_nvp", length=2, width=8, steps=30, validate_every=10, restarts=2
+        data="moons",
+        size=500,
+        flow="real_nvp",
+        length=2,
+        settings=Affine(width=8),
+        steps=30,
+        validate_every=10,
+        restarts=2,
     ),
-    "wine": TrainConfig(data="wine", flow="maf", length=1, width=8, steps=20, validate_every=5),
-    "digits": TrainConfig(data="digits", flow="real_nvp", length=1, width=4, steps=3, validate_every=1, batch_size=16),
+    "wine": TrainConfig(data="wine", flow="maf", length=1, settings=Affine(width=8), steps=20, validate_every=5),
+    "digits": TrainConfig(
+        data="digits", flow="real_nvp", length=1, settings=Affine(width=4), steps=3, validate_every=1, batch_size=16
+    ),
 }
 
 

@@ -143,7 +143,7 @@ def test_refused_data_are_one_line_and_leave_nothing(sets, tmp_path, capsys, nam
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_every_flow_can_be_made(name):
-    config = TrainConfig(data="mnist", length=2, width=4, **FLOWS[name])
+    config = TrainConfig(data="mnist", length=2, **FLOWS[name])
     model = eqx.filter_eval_shape(make_ensemble, config, (28, 28, 1), 256)
     assert model.flow.shape == (28, 28, 1)
     assert model.flow.bijection.volume is Volume.VARYING

@@ -1,7 +1,6 @@
 """The training loop: reproducible, resumable, and never silent about what is not finite."""
 
 import signal
-import sys
 
 import equinox as eqx
 import jax
@@ -96,7 +95,7 @@ def test_members_in_turn_are_those_side_by_side(members, monkeypatch):
     options = {"members": members, "steps": 20, "record_every": 5}
     options["validate"] = lambda flow: free_energy(flow, target.log_densities, jax.random.key(7), 64)
     in_turn = train(small_flow, **options)
-    monkeypatch.setattr(sys.modules["pushforward.training.fit"], "_side_by_side", lambda members: True)
+    monkeypatch.setattr("pushforward.training.members._side_by_side", lambda members: True)
     side_by_side = train(small_flow, **options)
     np.testing.assert_allclose(losses(in_turn), losses(side_by_side), rtol=1e-4)
     np.testing.assert_array_equal(in_turn.best_steps, side_by_side.best_steps)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import tyro
 
+from pushforward.cli.families import with_named_flow
 from pushforward.cli.runs import train_and_show
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.presets import PRESETS
@@ -18,9 +19,10 @@ def fit_command(arguments: list[str]) -> Callable[..., None]:
     parser.add_argument("--preset", default="standard")
     preset = parser.parse_known_args(arguments)[0].preset
     defaults = PRESETS.get(preset, PRESETS["standard"])
+    with_flow = with_named_flow(defaults, arguments) if arguments[:1] == ["fit"] else defaults
 
     def fit(
-        config: tyro.conf.OmitArgPrefixes[FitConfig] = defaults,
+        config: tyro.conf.OmitArgPrefixes[FitConfig] = with_flow,
         preset: Literal["standard", "quick", "paper", "accurate"] = "standard",
         out: Path | None = None,
         resume: Path | None = None,

@@ -7,6 +7,7 @@ from typing import Any
 
 import tyro
 
+from pushforward.cli.families import with_named_flow
 from pushforward.cli.runs import train_and_show
 from pushforward.errors import UserError, nearest
 from pushforward.experiments import registry
@@ -18,10 +19,11 @@ def train_command(arguments: list[str]) -> Callable[..., None]:
     presets = registry.presets("train")
     name = arguments[1] if arguments[:1] == ["train"] and len(arguments) > 1 else ""
     defaults: Any = presets.get(name, TrainConfig())
+    with_flow = with_named_flow(defaults, arguments) if arguments[:1] == ["train"] else defaults
     Config: Any = type(defaults)
 
     def train(
-        config: tyro.conf.OmitArgPrefixes[Config] = defaults,
+        config: tyro.conf.OmitArgPrefixes[Config] = with_flow,
         out: Path | None = None,
         resume: Path | None = None,
         force: bool = False,

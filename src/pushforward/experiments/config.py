@@ -2,22 +2,33 @@
 
 import shlex
 from abc import abstractmethod
-from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import tyro
 import yaml
 
 from pushforward.errors import UserError
 from pushforward.experiments import registry
+from pushforward.experiments.families import FAMILIES, NONE, SETTINGS, Family, flag, given, settings_of
 
 FlowName = Annotated[str, tyro.conf.arg(aliases=("--flow.name",))]
+Config = TypeVar("Config", bound="FlowConfig")
 FlowLength = Annotated[int, tyro.conf.arg(aliases=("--flow.length",))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FlowConfig:
-    """The flow of an experiment; a setting that its family does not have is refused."""
+    """The flow of an experiment.
+
+    The settings follow the flow: with `dataclasses.replace(config, flow=...)` those that are not defaults are kept.
+
+    Raises:
+        UserError: `settings` are of another family, and one of them is neither its default nor known to this flow.
+
+    Example:
+        >>> FitConfig(target="u1", flow="real_nvp", length=8, settings=families.Affine(width=32))
+    """
 
     flow: FlowName
     """family of the layers, of those that `pushforward list` shows"""
@@ -25,51 +36,19 @@ class FlowConfig:
     length: FlowLength
     """layers, K; 0 leaves the base alone"""
 
-    initialisation: Literal["xavier", "plain"] | None = None
-    """planar: how the layers start"""
+    settings: tyro.conf.OmitArgPrefixes[Family] = NONE
 
-    orthogonal: Literal["orthogonal", "householder", "triangular"] | None = None
-    """sylvester: what its orthogonal matrices are"""
+    def __post_init__(self) -> None:
+        family = FAMILIES.get(self.flow)
+        if family is not None and type(self.settings) is not family:
+            object.__setattr__(self, "settings", settings_of(self.flow, given(self.settings)))
 
-    rank: int | None = None
-    """sylvester: width of a layer; as wide as the data unless given"""
-
-    mixing: Literal["permutation", "reverse", "rotation", "householder", "lu"] | None = None
-    """coupling and autoregressive layers: what follows each"""
-
-    width: int | None = None
-    """families with networks: hidden units or channels of each"""
-
-    depth: int | None = None
-    """families with networks: hidden layers of each"""
-
-    scale: float | None = None
-    """affine layers: largest log scale at the start"""
-
-    bins: int | None = None
-    """splines: bins of each"""
-
-    bound: float | None = None
-    """splines: where their linear tails begin"""
-
-    units: int | None = None
-    """neural_autoregressive: sigmoids in each mixture"""
-
-    coefficient: float | None = None
-    """residual: Lipschitz constant of each network"""
-
-    tolerance: float | None = None
-    """continuous: of the solver"""
-
-    exact: bool | None = None
-    """residual and continuous: exact log-determinants or unbiased estimates"""
-
-    levels: int | None = None
-    """glow: how often the image is halved"""
-
-    def options(self) -> dict[str, Any]:
-        """The settings of the family that are given, by name."""
-        return {name: getattr(self, name) for name in flow_options() if getattr(self, name) is not None}
+    def with_flow(self: Config, flow: str) -> Config:
+        """The same with another flow, whose settings are those given here that it knows."""
+        family = FAMILIES.get(flow, Family)
+        known = {f.name for f in fields(family)}
+        kept = {name: value for name, value in given(self.settings).items() if name in known}
+        return replace(self, flow=flow, settings=family(**kept))
 
     def check_flow(self) -> None:
         """Refuse settings of the flow that cannot work.
@@ -77,13 +56,9 @@ class FlowConfig:
         Raises:
             UserError: one of them is out of its range.
         """
-        check_least(self, length=0, rank=1, width=1, depth=0, bins=2, units=1, levels=1)
-        check_positive(self, "scale", "bound", "tolerance")
-
-
-def flow_options() -> list[str]:
-    """Names of the settings that only some families have."""
-    return [f.name for f in fields(FlowConfig) if f.name not in ("flow", "length")]
+        check_least(self, length=0)
+        check_least(self.settings, rank=1, width=1, depth=0, bins=2, units=1, levels=1)
+        check_positive(self.settings, "scale", "bound", "tolerance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,32 +110,27 @@ class TrainingConfig:
         return shlex.join(["pushforward", self.COMMAND, subject, *words])
 
 
-def flag(name: str) -> str:
-    """The command-line flag of a field."""
-    return "--" + name.replace("_", "-")
-
-
 def check_least(config: Any, **bounds: float) -> None:
-    """Refuse settings that are less than these bounds; a setting that is None is not given.
+    """Refuse settings that are less than these bounds; one that is None, or that `config` lacks, is not given.
 
     Raises:
         UserError: one is.
     """
     for name, bound in bounds.items():
-        values = getattr(config, name)
+        values = getattr(config, name, None)
         for value in values if isinstance(values, tuple) else (values,):
             if value is not None and not value >= bound:
                 raise UserError(f"{flag(name)} must be {bound} or more, got {value}")
 
 
 def check_positive(config: Any, *names: str) -> None:
-    """Refuse settings that are not positive and finite; a setting that is None is not given.
+    """Refuse settings that are not positive and finite; one that is None, or that `config` lacks, is not given.
 
     Raises:
         UserError: one is not.
     """
     for name in names:
-        value = getattr(config, name)
+        value = getattr(config, name, None)
         if value is not None and not 0 < value < float("inf"):
             raise UserError(f"{flag(name)} must be positive and finite, got {value}")
 
@@ -175,28 +145,41 @@ def check_decay(average_decay: float | None) -> None:
         raise UserError(f"--average-decay must be 0 or more and less than 1, got {average_decay}")
 
 
+def values_of(config: Any) -> dict[str, Any]:
+    """Every setting by name, those of the flow's family among the others, as a `config.yaml` has them."""
+    values: dict[str, Any] = {}
+    for f in fields(config):
+        value = getattr(config, f.name)
+        values |= asdict(value) if isinstance(value, Family) else {f.name: value}
+    return values
+
+
 def changed_flags(config: Any, default: Any, leave_out: set[str]) -> list[str]:
     """The words of a command line that make `config` of `default`."""
     words = []
-    for f in fields(config):
-        value = getattr(config, f.name)
-        if f.name in leave_out or value == getattr(default, f.name):
+    before = values_of(default.with_flow(config.flow) if isinstance(config, FlowConfig) else default)
+    if isinstance(config, FlowConfig):
+        before["flow"] = default.flow
+    for name, value in values_of(config).items():
+        if name in leave_out or value == before[name]:
             continue
         if isinstance(value, bool):
-            words.append(flag(f.name) if value else flag(f"no_{f.name}"))
+            words.append(flag(name) if value else flag(f"no_{name}"))
         else:
-            words += [flag(f.name), *map(str, value if isinstance(value, tuple) else (value,))]
+            words += [flag(name), *map(str, value if isinstance(value, tuple) else (value,))]
     return words
 
 
 def to_yaml(config: TrainingConfig) -> str:
     """The configuration as the text of a `config.yaml`."""
-    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in values_of(config).items()}
     return yaml.safe_dump({"experiment": config.KIND, **values}, sort_keys=False)
 
 
 def from_yaml(text: str, where: str) -> Any:
     """The configuration in the text of a `config.yaml`.
+
+    Versions before wrote the settings of all families, those that were not given as null.
 
     Raises:
         UserError: it is not one.
@@ -206,6 +189,9 @@ def from_yaml(text: str, where: str) -> Any:
         kind = values.pop("experiment")
         config_type = registry.kind(str(kind), where).config
         settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        if issubclass(config_type, FlowConfig):
+            of_flow = {name: value for name in SETTINGS if (value := settings.pop(name, None)) is not None}
+            settings["settings"] = settings_of(settings["flow"], of_flow)
         return config_type(**settings)
     except (yaml.YAMLError, TypeError, AttributeError, KeyError) as error:
         raise UserError(f"{where} is not the configuration of a run: {str(error).splitlines()[0]}") from error

@@ -1,15 +1,16 @@
 """Flows from the settings of an experiment."""
 
 import inspect
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from pushforward import flows
 from pushforward.distributions import Distribution, Pushforward
 from pushforward.errors import UserError, nearest
-from pushforward.experiments.config import FlowConfig, flag, flow_options
+from pushforward.experiments.config import FlowConfig
+from pushforward.types import PRNGKeyArray
 
 
 def make_flow(
@@ -18,17 +19,13 @@ def make_flow(
     """An untrained flow of samples of one shape, flattened unless the family is for images.
 
     Raises:
-        UserError: the family is unknown, does not exist in this shape, or lacks a setting that is given.
+        UserError: the family is unknown, does not exist in this shape, or a setting does not suit the shape.
     """
     if config.flow not in flows.RECIPES:
         raise UserError(f"unknown flow {config.flow!r}{nearest(config.flow, flows.RECIPES)}")
     recipe = flows.RECIPES[config.flow]
     known = inspect.signature(recipe).parameters
-    options: dict[str, Any] = config.options()
-    for name in options:
-        if name not in known:
-            of_flow = [flag(option) for option in flow_options() if option in known]
-            raise UserError(f"{config.flow} has no {flag(name)}; it has {', '.join(of_flow) or 'no settings'}")
+    options: dict[str, Any] = asdict(config.settings)
     if "fast" in known:
         options["fast"] = fast
     if "shape" not in known:

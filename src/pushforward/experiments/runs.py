@@ -14,7 +14,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array
 
 from pushforward.dequantize import Dequantized
 from pushforward.distributions import Distribution
@@ -23,6 +23,7 @@ from pushforward.evaluation.means import numbers
 from pushforward.experiments import registry
 from pushforward.experiments.config import TrainingConfig, from_yaml, to_yaml
 from pushforward.training import Checkpoints, Record
+from pushforward.types import PRNGKeyArray
 
 CONFIG, METRICS, CHECKPOINTS, RESULT, DATA = "config.yaml", "metrics.jsonl", "checkpoints", "result.json", "data.json"
 POINTS = "points"

@@ -7,13 +7,13 @@ from typing import Any
 
 import jax
 import optax
-from jaxtyping import PRNGKeyArray
 
 from pushforward.experiments.config import TrainingConfig
 from pushforward.experiments.progress import training_progress
 from pushforward.experiments.runs import Run, environment
 from pushforward.training import Fit, fit
-from pushforward.training.fit import Loss
+from pushforward.training.state import Loss
+from pushforward.types import PRNGKeyArray
 
 
 def purpose_key(config: TrainingConfig, purpose: int) -> PRNGKeyArray:

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward import states
 from pushforward.data import Dataset
@@ -18,6 +18,7 @@ from pushforward.drawing.text import number, with_interval
 from pushforward.errors import UserError
 from pushforward.states import DensityOfStates
 from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
 
 DRAWS = 4096
 REPLICATES = 40

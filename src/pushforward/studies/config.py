@@ -7,7 +7,8 @@ from pathlib import Path
 import tyro
 
 from pushforward.errors import UserError
-from pushforward.experiments.config import changed_flags, check_least, flag
+from pushforward.experiments.config import changed_flags, check_least
+from pushforward.experiments.families import flag
 from pushforward.studies import registry
 
 

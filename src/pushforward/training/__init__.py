@@ -7,12 +7,11 @@ from pushforward.training.fit import (
     Fit,
     Interrupted,
     Record,
-    ensemble,
     fit,
-    member,
-    restore_models,
 )
+from pushforward.training.members import ensemble, member
 from pushforward.training.optimizer import adam, rmsprop
+from pushforward.training.state import restore_models
 
 __all__ = [
     "CheckpointError",

@@ -79,7 +79,7 @@ def advise(file: str, tolerance: float, steps: int, seed: int, out: Path | None,
     if not tolerance > 0:
         raise UserError(f"--tolerance must be positive, got {tolerance}")
     config = TrainConfig(
-        data=file, flow="nsf_coupling", length=6, width=64, batch_size=256, steps=steps, patience=1_000, seed=seed
+        data=file, flow="nsf_coupling", length=6, batch_size=256, steps=steps, patience=1_000, seed=seed
     )
     config.check()
     run: TrainRun = start_run(_suited(config), out, force)

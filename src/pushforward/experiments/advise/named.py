@@ -7,7 +7,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from pushforward import states
 from pushforward.distributions import (
@@ -27,6 +26,7 @@ from pushforward.experiments.runs import open_run
 from pushforward.states import DensityOfStates
 from pushforward.states.bound import checked_dim
 from pushforward.targets import TARGETS
+from pushforward.types import PRNGKeyArray
 
 DISTRIBUTIONS: dict[str, Callable[[int], Distribution]] = {
     "normal": Normal.standard,

@@ -17,8 +17,8 @@ from pushforward.experiments.config import (
     check_decay,
     check_least,
     check_positive,
-    flag,
 )
+from pushforward.experiments.families import flag
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.cluster.vq import kmeans2
@@ -19,6 +19,7 @@ from pushforward.drawing.surfaces import GRID_SIZE, quantile_box
 from pushforward.experiments.dlgm.run import DlgmRun
 from pushforward.models import DLGM
 from pushforward.quadrature import Box, Grid
+from pushforward.types import PRNGKeyArray
 
 PAIRS_A_ROW = 8
 CLUSTERS = 3

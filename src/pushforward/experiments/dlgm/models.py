@@ -4,7 +4,6 @@ from typing import Any, Literal
 
 import jax
 import numpy as np
-from jaxtyping import PRNGKeyArray
 
 from pushforward.amortize import has_networks
 from pushforward.data.observe import Observation
@@ -14,6 +13,7 @@ from pushforward.experiments.dlgm.config import DlgmConfig
 from pushforward.experiments.flows import make_flow
 from pushforward.models import DLGM, LIKELIHOODS
 from pushforward.training import ensemble
+from pushforward.types import PRNGKeyArray
 
 
 def make_observation(config: DlgmConfig, levels: int | None) -> Observation:

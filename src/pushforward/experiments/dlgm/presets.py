@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+from pushforward.experiments import families
 from pushforward.experiments.dlgm.config import DlgmConfig
 
 _MNIST = DlgmConfig(data="binarized-mnist", binarisation="static")
+_IAF = families.Affine(width=320, mixing="reverse")
+_SYLVESTER = families.Sylvester(rank=8, orthogonal="triangular")
 # Where the decoder emits a scale, weighing log p(x, z) down lets the posterior widen until it overflows.
 _PATCHES = DlgmConfig(
     data="cifar10-patches",
@@ -21,10 +24,10 @@ PRESETS = {
         "dlgm-mnist": _MNIST,
         **{f"dlgm-mnist-nf{length}": replace(_MNIST, flow="planar", length=length) for length in (10, 20, 40, 80)},
         **{f"dlgm-mnist-nice{length}": replace(_MNIST, flow="nice", length=length) for length in (10, 20, 40, 80)},
-        "dlgm-mnist-iaf": replace(_MNIST, flow="iaf", length=4, width=320, mixing="reverse"),
-        "dlgm-mnist-sylvester": replace(_MNIST, flow="sylvester", length=16, rank=8, orthogonal="triangular"),
+        "dlgm-mnist-iaf": replace(_MNIST, flow="iaf", length=4, settings=_IAF),
+        "dlgm-mnist-sylvester": replace(_MNIST, flow="sylvester", length=16, settings=_SYLVESTER),
         "dlgm-mnist-conv": replace(
-            _MNIST, network="convolutional", hidden=(32, 64), flow="iaf", length=4, width=320, mixing="reverse"
+            _MNIST, network="convolutional", hidden=(32, 64), flow="iaf", length=4, settings=_IAF
         ),
         "dlgm-mnist-dynamic": replace(_MNIST, data="mnist", binarisation="dynamic", length=20, steps=100_000),
         "dlgm-fashion": DlgmConfig(data="fashion-mnist", binarisation="dynamic", length=20),

@@ -1,6 +1,5 @@
 """The report of one deep latent Gaussian model."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import jax
@@ -11,6 +10,7 @@ from pushforward.drawing.images import mosaics
 from pushforward.drawing.page import Drawings, render, write_pictures
 from pushforward.drawing.style import Drawing
 from pushforward.drawing.training import training_curve
+from pushforward.experiments.config import values_of
 from pushforward.experiments.dlgm import figures, words
 from pushforward.experiments.dlgm.run import DlgmRun
 from pushforward.experiments.dlgm.words import noun
@@ -42,7 +42,7 @@ def write_report(run: DlgmRun) -> Path:
             warnings=warnings(result),
             pictures=pictures,
             restarts=words.restarts(result),
-            configuration=configuration(asdict(run.config)),
+            configuration=configuration(values_of(run.config)),
             command=words.command(result),
             environment=words.environment(result),
         ),

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.data.observe import Observation
 from pushforward.distributions import Distribution
@@ -20,6 +20,7 @@ from pushforward.experiments.dlgm.models import make_ensemble, make_observation
 from pushforward.experiments.runs import CHECKPOINTS, POINTS, Sampler
 from pushforward.models import DLGM
 from pushforward.training import Checkpoints
+from pushforward.types import PRNGKeyArray
 
 
 @dataclass(frozen=True)

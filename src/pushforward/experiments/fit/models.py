@@ -1,7 +1,7 @@
 """The flows of a fit and the loss that it minimises, from its settings."""
 
 import jax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from pushforward.distributions import Normal, Pushforward
 from pushforward.experiments.fit.config import FitConfig
@@ -9,7 +9,8 @@ from pushforward.experiments.flows import make_flow
 from pushforward.objectives import annealing, free_energy
 from pushforward.targets import Target
 from pushforward.training import ensemble
-from pushforward.training.fit import Loss
+from pushforward.training.state import Loss
+from pushforward.types import PRNGKeyArray
 
 
 def make_ensemble(config: FitConfig, dim: int) -> Pushforward:

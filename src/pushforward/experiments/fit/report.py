@@ -1,7 +1,6 @@
 """The report of one fit of a flow to a target."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -17,6 +16,7 @@ from pushforward.drawing.panels import MOST_PAIRED
 from pushforward.drawing.text import MINUS
 from pushforward.errors import UserError
 from pushforward.experiments import states, words
+from pushforward.experiments.config import values_of
 from pushforward.experiments.fit.words import restarts, results, verdict
 from pushforward.targets import Target
 
@@ -88,7 +88,7 @@ def write_report(run: FitRun) -> Path:
             warnings=warnings,
             pictures=pictures,
             restarts=restarts(run.result),
-            configuration=words.configuration(asdict(run.config)),
+            configuration=words.configuration(values_of(run.config)),
             command=run.result["command"],
             environment=words.environment(run.result),
         ),

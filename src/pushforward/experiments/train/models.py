@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float
 
 from pushforward import flows
 from pushforward.bijections import Chain, DiagonalAffine, Frozen, PartialExp, TriangularAffine
@@ -17,6 +17,7 @@ from pushforward.distributions import Distribution, FamilyMixture, Normal, Pushf
 from pushforward.experiments.flows import make_flow
 from pushforward.experiments.train.config import TrainConfig
 from pushforward.training import ensemble
+from pushforward.types import PRNGKeyArray
 
 CALIBRATION_ROWS = 256
 ROBUST_REACH = 100

@@ -1,10 +1,11 @@
 """Named settings of flows trained on data, every one of which a flag overrides."""
 
+from pushforward.experiments.families import Splines
 from pushforward.experiments.train.config import TrainConfig
 
 PRESETS = {
     "density-moons": TrainConfig(data="moons", size=50_000),
-    "density-checkerboard": TrainConfig(data="checkerboard", size=50_000, steps=20_000, bins=16),
+    "density-checkerboard": TrainConfig(data="checkerboard", size=50_000, steps=20_000, settings=Splines(bins=16)),
     "density-rings": TrainConfig(data="rings", size=50_000, steps=20_000),
     "density-wine": TrainConfig(data="wine"),
     "density-breast-cancer": TrainConfig(data="breast-cancer"),

@@ -1,11 +1,10 @@
 """The report of one flow trained on data."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import jax
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float
 
 from pushforward.data import Dataset
 from pushforward.distributions import Pushforward
@@ -18,8 +17,10 @@ from pushforward.drawing.style import Drawing
 from pushforward.drawing.surfaces import draws
 from pushforward.drawing.training import training_curve
 from pushforward.experiments import states, words
+from pushforward.experiments.config import values_of
 from pushforward.experiments.train.run import TrainRun
 from pushforward.experiments.train.words import restarts, results, verdict
+from pushforward.types import PRNGKeyArray
 
 DRAWS, IMAGES = 4096, 256
 ROWS, SHOWN_IMAGES = 2000, 64
@@ -50,7 +51,7 @@ def write_report(run: TrainRun) -> Path:
             warnings=words.warnings(result),
             pictures=pictures,
             restarts=restarts(result),
-            configuration=words.configuration(asdict(run.config)),
+            configuration=words.configuration(values_of(run.config)),
             command=result["command"],
             environment=words.environment(result),
         ),

@@ -6,15 +6,14 @@ The rules were found by trials on scikit-learn's tables and on draws of known de
 
 import math
 from dataclasses import replace
-from inspect import signature
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from pushforward import flows
 from pushforward.data import Dataset
+from pushforward.experiments.families import given
 from pushforward.experiments.train.config import AUTO, TrainConfig
 from pushforward.experiments.train.models import gaussian_units
 
@@ -22,6 +21,7 @@ HEAVY_COLUMN, HEAVY_ON_AVERAGE = 0.1, 0.01
 WHITENED, SMOOTHED, SLOW = 5, 25, 200
 LEAST_PIVOT = 1e-3
 TAIL_ROWS = 10_000
+SPLINES_ONLY = {"bins", "bound"}
 
 
 def suited(config: TrainConfig, data: Dataset) -> TrainConfig:
@@ -61,8 +61,8 @@ def suited(config: TrainConfig, data: Dataset) -> TrainConfig:
         "average_decay": 0.99,
     }
     if config.flow == AUTO:
-        affine = heavy and config.options().keys() <= signature(flows.maf).parameters.keys()
-        config = replace(config, flow="maf" if affine else "nsf_autoregressive")
+        affine = heavy and not given(config.settings).keys() & SPLINES_ONLY
+        config = config.with_flow("maf" if affine else "nsf_autoregressive")
     return replace(config, **{name: value for name, value in chosen.items() if getattr(config, name) is None})
 
 

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Shaped
 
 from pushforward.data import Dataset
 from pushforward.dequantize import Dequantized, bits_per_dimension
@@ -20,6 +20,7 @@ from pushforward.experiments.train.models import calibrated, gaussian_units, mak
 from pushforward.experiments.train.run import TrainRun
 from pushforward.objectives import ForwardKL, HeldOut
 from pushforward.training import adam, member
+from pushforward.types import PRNGKeyArray
 
 WORTH_NOTHING = 1e-3
 

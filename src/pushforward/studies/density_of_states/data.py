@@ -9,11 +9,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward import manifolds, states
 from pushforward.manifolds import Inflated
 from pushforward.states import Bound, DensityOfStates
+from pushforward.types import PRNGKeyArray
 
 DIAGONALS = "matched", "fixed", "trained", "none"
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
 
 from pushforward import flows
 from pushforward.bijections import DiagonalAffine, Scaling
@@ -22,6 +21,7 @@ from pushforward.distributions import (
     StudentT,
 )
 from pushforward.studies.density_of_states.effort import Effort
+from pushforward.types import PRNGKeyArray
 
 POWER = 32.0
 

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward import states
 from pushforward.bijections import Bijection, Chain, Stack, Volume
@@ -16,6 +16,7 @@ from pushforward.distributions import Pushforward
 from pushforward.evaluation.means import finite_or_none, numbers
 from pushforward.studies.density_of_states.data import SHOWN, TEST, InflatedData, drawn_states
 from pushforward.studies.density_of_states.training import Member
+from pushforward.types import PRNGKeyArray
 
 
 class Measured(eqx.Module):

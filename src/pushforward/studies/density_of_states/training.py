@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
 from pushforward import manifolds, training
 from pushforward.bijections import Chain, DiagonalAffine, Frozen
@@ -17,6 +17,7 @@ from pushforward.errors import UserError, nearest
 from pushforward.studies.density_of_states.data import DIAGONALS, Cell, InflatedData
 from pushforward.studies.density_of_states.effort import Effort
 from pushforward.studies.density_of_states.flows import BASES, FLOWS
+from pushforward.types import PRNGKeyArray
 
 Optimizer: TypeAlias = optax.GradientTransformation
 

@@ -15,6 +15,7 @@ from pushforward.data import Dataset
 from pushforward.dequantize import bits_per_dimension
 from pushforward.errors import UserError, nearest
 from pushforward.evaluation import auroc
+from pushforward.experiments.families import Affine, Glow
 from pushforward.experiments.runs import environment
 from pushforward.experiments.session import purpose_key
 from pushforward.experiments.train.config import TrainConfig
@@ -47,9 +48,9 @@ SMOKE = Effort(seeds=1, steps=1_000, length=2, width=16, bottleneck=32, images=1
 PAPER = Effort(seeds=3, steps=250_000, length=16, width=200, bottleneck=100, images=10_000, draws=10_000)
 
 FLOWS: dict[str, dict[str, Any]] = {
-    "glow": {"flow": "glow", "mixing": "lu"},
-    "real-nvp": {"flow": "glow", "mixing": "permutation"},
-    "bottleneck": {"flow": "real_nvp", "base": "trained-normal"},
+    "glow": {"flow": "glow", "settings": Glow(mixing="lu")},
+    "real-nvp": {"flow": "glow", "settings": Glow(mixing="permutation")},
+    "bottleneck": {"flow": "real_nvp", "settings": Affine(), "base": "trained-normal"},
 }
 """Multi-scale flows with convolutions, and one of whole images whose networks are narrow."""
 
@@ -111,11 +112,12 @@ def _cells(config: OutOfDistributionConfig, effort: Effort) -> Iterator[Cell]:
         for source in config.data:
             for name in config.flows:
                 dense = name == "bottleneck"
+                width = effort.bottleneck if dense else effort.width
+                made = FLOWS[name] | {"settings": replace(FLOWS[name]["settings"], width=width)}
                 training = TrainConfig(
                     data=source,
                     # Two levels of a multi-scale flow have as many couplings.
                     length=2 * effort.length if dense else effort.length,
-                    width=effort.bottleneck if dense else effort.width,
                     batch_size=32,
                     steps=effort.steps,
                     validation=0.05,
@@ -123,7 +125,7 @@ def _cells(config: OutOfDistributionConfig, effort: Effort) -> Iterator[Cell]:
                     patience=0,
                     average_decay=0.0,
                     seed=seed,
-                    **FLOWS[name],
+                    **made,
                 )
                 yield from (Cell(training, name, other) for other in config.data if other != source)
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pushforward.errors import UserError
-from pushforward.experiments.config import check_least, flag
+from pushforward.experiments.config import check_least
+from pushforward.experiments.families import flag
 from pushforward.studies.config import StudyConfig
 
 

@@ -1,0 +1,98 @@
+"""The members of an ensemble: made, taken out, and spread over the devices of the machine."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import equinox as eqx
+import jax
+from jax import lax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
+
+from pushforward.types import PRNGKeyArray
+
+M = TypeVar("M")
+
+AXIS = "members"
+MOST_IN_TURN = 16
+
+
+def ensemble(make: Callable[[PRNGKeyArray], M], key: PRNGKeyArray, members: int) -> M:
+    """Independent models made by `make`, along a leading axis of every array leaf."""
+    return eqx.filter_vmap(make)(jax.random.split(key, members))
+
+
+def member(models: M, index: int) -> M:
+    """One model of an ensemble."""
+    return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, models)
+
+
+@dataclass(frozen=True)
+class Devices:
+    """The devices that share an ensemble, as many as divide its members evenly.
+
+    Attributes:
+        mesh: of one axis.
+    """
+
+    mesh: Mesh
+
+    @staticmethod
+    def of(members: int) -> "Devices":
+        """Those for so many members."""
+        devices = jax.local_devices()
+        count = math.gcd(members, len(devices))
+        return Devices(jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count]))
+
+    @property
+    def split(self) -> NamedSharding:
+        """Arrays with a leading axis of members, divided among the devices."""
+        return NamedSharding(self.mesh, PartitionSpec(AXIS))
+
+    def compile(self, method: Callable[..., Any], whole: eqx.Module, *, split: int, scalars: int) -> Callable[..., Any]:
+        """`method(whole, *arguments)`, compiled, for the members that each device has.
+
+        Args:
+            method: of arguments that have a leading axis of members, then scalars.
+            whole: its arrays are copied to every device once and are not compiled in.
+            split: how many arguments have that axis; the first gives its buffers away.
+            scalars: how many arguments follow.
+        """
+        arrays, static = eqx.partition(whole, eqx.is_array)
+
+        def each(arrays: PyTree, *arguments: PyTree) -> PyTree:
+            return method(eqx.combine(arrays, static), *arguments)
+
+        specs = (PartitionSpec(), *[PartitionSpec(AXIS)] * split, *[PartitionSpec()] * scalars)
+        mapped = jax.shard_map(each, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False)
+        return partial(
+            jax.jit(mapped, donate_argnums=1), jax.device_put(arrays, NamedSharding(self.mesh, PartitionSpec()))
+        )
+
+
+def over_members(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of one member, for all of them: in turn on a CPU unless they are many, else by `jax.vmap`.
+
+    On CPU, matrix products and convolutions with a batch axis of their weights are far slower, even one of size 1, and
+    the arrays of one member stay in the cache (`results/benchmarks/members.md`). Very small arrays of many members are
+    quicker side by side.
+    """
+
+    def mapped(*trees: PyTree) -> PyTree:
+        count = jax.tree.leaves(trees)[0].shape[0]
+        if _side_by_side(count):
+            return jax.vmap(function)(*trees)
+        if count > 1:
+            return lax.map(lambda trees: function(*trees), trees)
+        result = function(*jax.tree.map(lambda leaf: leaf[0], trees))
+        return jax.tree.map(lambda leaf: leaf[None], result)
+
+    return mapped
+
+
+def _side_by_side(members: int) -> bool:
+    """Whether so many members of one device go side by side."""
+    return jax.default_backend() != "cpu" or members > MOST_IN_TURN
