@@ -6,11 +6,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.bijections import Bijection
 from pushforward.distributions import Distribution
 from pushforward.nets import MADE, MLP, Activation, Contextual, ConvNet, LipschitzMLP
+from pushforward.types import PRNGKeyArray
 
 __all__ = [
     "Amortized",

@@ -10,10 +10,9 @@ import numpy as np
 from jax import dtypes
 from jaxtyping import AbstractArray, Array, Shaped, jaxtyped
 
-Model = TypeVar("Model")
+from pushforward.types import Numbers
 
-Numbers = Any
-"""A number, an array of any real type, a nested list, or a data frame."""
+Model = TypeVar("Model")
 
 Shape = int | tuple[int, ...]
 

@@ -10,10 +10,11 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, UInt8
 
 from pushforward.distributions import Pushforward, over_batch
 from pushforward.nets import ConvNet
+from pushforward.types import PRNGKeyArray
 
 __all__ = [
     "Dequantized",

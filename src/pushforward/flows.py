@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Int
 
 from pushforward.bijections import (
     ActNorm,
@@ -43,6 +43,7 @@ from pushforward.bijections import (
 )
 from pushforward.distributions import Distribution, Normal, Pushforward, Uniform
 from pushforward.nets import MADE, MLP, Activation, ConvNet, OnCircle
+from pushforward.types import PRNGKeyArray
 
 __all__ = [
     "RECIPES",

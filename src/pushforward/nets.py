@@ -10,9 +10,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
 from pushforward.devices import refuse_wrong_sums
+from pushforward.types import PRNGKeyArray
 
 __all__ = [
     "MADE",

@@ -6,12 +6,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
 from pushforward.border import Shape
 from pushforward.dequantize import Dequantized
 from pushforward.distributions import Distribution, Pushforward
 from pushforward.probes import refreshed
+from pushforward.types import PRNGKeyArray
 
 __all__ = [
     "ForwardKL",

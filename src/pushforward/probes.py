@@ -5,7 +5,9 @@ from typing import TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, UInt32
+
+from pushforward.types import PRNGKeyArray
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Volume, WithLogDet
 
 
 class Translation(Bijection):
@@ -29,10 +29,10 @@ class Translation(Bijection):
     def increasing(self) -> bool:
         return True
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return x + self.loc, jnp.zeros((), x.dtype)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return y - self.loc, jnp.zeros((), y.dtype)
 
 
@@ -64,10 +64,10 @@ class DiagonalAffine(Bijection):
     def increasing(self) -> bool:
         return True
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self.loc + jnp.exp(self.log_scale) * x, jnp.sum(self.log_scale)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return (y - self.loc) * jnp.exp(-self.log_scale), -jnp.sum(self.log_scale)
 
 
@@ -99,10 +99,10 @@ class Scaling(Bijection):
     def increasing(self) -> bool:
         return True
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return jnp.exp(self.log_scale) * x, self.dim * self.log_scale
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return jnp.exp(-self.log_scale) * y, -self.dim * self.log_scale
 
 
@@ -132,10 +132,10 @@ class VolumePreservingAffine(Bijection):
     def _centred(self) -> Float[Array, " D"]:
         return self.log_scale - jnp.mean(self.log_scale)
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self.loc + jnp.exp(self._centred()) * x, jnp.zeros((), x.dtype)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return (y - self.loc) * jnp.exp(-self._centred()), jnp.zeros((), y.dtype)
 
 
@@ -165,10 +165,10 @@ class ActNorm(Bijection):
     def increasing(self) -> bool:
         return True
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self.affine.forward_and_log_det(x)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return self.affine.inverse_and_log_det(y)
 
     def _calibrate(self, y: Float[Array, "n D"]) -> tuple["ActNorm", Float[Array, "n D"]]:

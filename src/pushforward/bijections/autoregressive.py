@@ -9,7 +9,7 @@ from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Volume, WithLogDet
 from pushforward.bijections.transformers import Transformer
 from pushforward.nets import MADE, MaskedMLP
 from pushforward.supports import Box
@@ -72,10 +72,10 @@ class MaskedAutoregressive(Bijection):
     def _at(self, x: Float[Array, " D"]) -> Bijection:
         return self.transformer(self.network(x).reshape(self.dim, self.transformer.size))
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self._at(x).forward_and_log_det(x)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         def passes(_: Callable[[Array], Array], start: Array) -> Array:
             def unfinished(carry: tuple[Array, Array, Array]) -> Array:
                 x, before, count = carry

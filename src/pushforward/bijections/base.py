@@ -8,13 +8,18 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pushforward.border import Numbers, check_arrays, identity_hash, in_one_dtype
+from pushforward.border import check_arrays, identity_hash, in_one_dtype
 from pushforward.devices import refuse_wrong_sums
 from pushforward.supports import Box
+from pushforward.types import Numbers
 
 refuse_wrong_sums()
 
 Scalar = Float[Array, ""]
+WithLogDet = tuple[Float[Array, "..."], Scalar]
+"""One sample, moved, and the log-determinant of the move at where it was."""
+WithScore = tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]
+"""The same, and the score at where the sample is now."""
 
 
 class Volume(IntEnum):
@@ -58,12 +63,12 @@ class Bijection(eqx.Module):
         """What the log-determinant does over the domain."""
 
     @abstractmethod
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]: ...
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet: ...
 
     @abstractmethod
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]: ...
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet: ...
 
-    def forward_and_log_det(self, x: Numbers) -> tuple[Float[Array, "..."], Scalar]:
+    def forward_and_log_det(self, x: Numbers) -> WithLogDet:
         """`f(x)` and `log |det df/dx|` at `x`.
 
         Raises:
@@ -73,7 +78,7 @@ class Bijection(eqx.Module):
         self._expect(self.shape, x)
         return bijection._forward_and_log_det(x)
 
-    def inverse_and_log_det(self, y: Numbers) -> tuple[Float[Array, "..."], Scalar]:
+    def inverse_and_log_det(self, y: Numbers) -> WithLogDet:
         """`f^-1(y)` and `log |det df^-1/dy|` at `y`.
 
         Raises:
@@ -111,7 +116,7 @@ class Bijection(eqx.Module):
     def _calibrate(self, y: Float[Array, "n ..."]) -> tuple["Bijection", Float[Array, "n ..."]]:
         return self, jax.vmap(self.resolve().inverse)(y)
 
-    def push_score(self, x: Numbers, score: Numbers) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
+    def push_score(self, x: Numbers, score: Numbers) -> WithScore:
         """`f(x)`, the log-determinant, and the score of the pushed-forward density at `f(x)`.
 
         `score` is the gradient of a log density at `x`; the result is `J^-T (score - grad log_det)`, found without
@@ -123,9 +128,7 @@ class Bijection(eqx.Module):
         self._expect(self.shape, score)
         return bijection._push_score(x, score)
 
-    def _push_score(
-        self, x: Float[Array, "..."], score: Float[Array, "..."]
-    ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
+    def _push_score(self, x: Float[Array, "..."], score: Float[Array, "..."]) -> WithScore:
         y, log_det = self.forward_and_log_det(x)
         _, pull_back = jax.vjp(self.inverse_and_log_det, y)
         (score,) = pull_back((score, jnp.ones_like(log_det)))
@@ -175,13 +178,11 @@ class Unconstrained(Bijection):
     def resolve(self) -> Bijection:
         """The same map with its constrained parameters computed."""
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self.resolve().forward_and_log_det(x)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return self.resolve().inverse_and_log_det(y)
 
-    def _push_score(
-        self, x: Float[Array, "..."], score: Float[Array, "..."]
-    ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
+    def _push_score(self, x: Float[Array, "..."], score: Float[Array, "..."]) -> WithScore:
         return self.resolve().push_score(x, score)

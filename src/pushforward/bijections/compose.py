@@ -9,10 +9,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Volume, WithLogDet, WithScore
 from pushforward.supports import Box
+from pushforward.types import PRNGKeyArray
 
 
 class Chain(Bijection):
@@ -55,14 +56,14 @@ class Chain(Bijection):
     def resolve(self) -> "Chain":
         return Chain(tuple(bijection.resolve() for bijection in self.bijections))
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         log_dets = []
         for bijection in self.bijections:
             x, log_det = bijection.forward_and_log_det(x)
             log_dets.append(log_det)
         return x, reduce(jnp.add, log_dets)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         log_dets = []
         for bijection in reversed(self.bijections):
             y, log_det = bijection.inverse_and_log_det(y)
@@ -76,9 +77,7 @@ class Chain(Bijection):
             calibrated.append(bijection)
         return Chain(tuple(reversed(calibrated))), y
 
-    def _push_score(
-        self, x: Float[Array, "..."], score: Float[Array, "..."]
-    ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
+    def _push_score(self, x: Float[Array, "..."], score: Float[Array, "..."]) -> WithScore:
         log_dets = []
         for bijection in self.bijections:
             x, log_det, score = bijection.push_score(x, score)
@@ -157,7 +156,7 @@ class Stack(Bijection):
         carry, _ = lax.scan(body, carry, arrays, length=self.length, reverse=reverse)
         return carry
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         def step(layer: Bijection, carry: tuple[Array, ...]) -> tuple[Array, ...]:
             x, total = carry
             x, log_det = layer.forward_and_log_det(x)
@@ -176,7 +175,7 @@ class Stack(Bijection):
         y, arrays = lax.scan(body, y, arrays, length=self.length, reverse=True)
         return Stack(eqx.combine(arrays, static), self.length), y
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         def step(layer: Bijection, carry: tuple[Array, ...]) -> tuple[Array, ...]:
             y, total = carry
             y, log_det = layer.inverse_and_log_det(y)
@@ -185,9 +184,7 @@ class Stack(Bijection):
         y, log_det = self._scan(step, (y, jnp.zeros((), y.dtype)), reverse=True)
         return y, log_det
 
-    def _push_score(
-        self, x: Float[Array, "..."], score: Float[Array, "..."]
-    ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
+    def _push_score(self, x: Float[Array, "..."], score: Float[Array, "..."]) -> WithScore:
         def step(layer: Bijection, carry: tuple[Array, ...]) -> tuple[Array, ...]:
             x, total, score = carry
             x, log_det, score = layer.push_score(x, score)
@@ -223,10 +220,10 @@ class Inverse(Bijection):
     def resolve(self) -> "Inverse":
         return Inverse(self.bijection.resolve())
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self.bijection.inverse_and_log_det(x)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return self.bijection.forward_and_log_det(y)
 
 
@@ -269,12 +266,12 @@ class Concatenate(Bijection):
     def resolve(self) -> "Concatenate":
         return Concatenate(tuple(bijection.resolve() for bijection in self.bijections))
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         parts = _split(x, [bijection.shape[-1] for bijection in self.bijections])
         results = [bijection.forward_and_log_det(part) for bijection, part in zip(self.bijections, parts)]
         return jnp.concatenate([y for y, _ in results], axis=-1), reduce(jnp.add, [log_det for _, log_det in results])
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         parts = _split(y, [bijection.out_shape[-1] for bijection in self.bijections])
         results = [bijection.inverse_and_log_det(part) for bijection, part in zip(self.bijections, parts)]
         return jnp.concatenate([x for x, _ in results], axis=-1), reduce(jnp.add, [log_det for _, log_det in results])
@@ -327,11 +324,11 @@ class Pointwise(Bijection):
     def resolve(self) -> "Pointwise":
         return Pointwise(self.bijection.resolve(), self.places)
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         y, log_dets = jax.vmap(self.bijection.forward_and_log_det)(x.reshape(-1, x.shape[-1]))
         return y.reshape(x.shape), jnp.sum(log_dets)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         x, log_dets = jax.vmap(self.bijection.inverse_and_log_det)(y.reshape(-1, y.shape[-1]))
         return x.reshape(y.shape), jnp.sum(log_dets)
 
@@ -370,10 +367,10 @@ class Frozen(Bijection):
     def resolve(self) -> "Frozen":
         return Frozen(self.bijection.resolve())
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self._held().forward_and_log_det(x)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return self._held().inverse_and_log_det(y)
 
 

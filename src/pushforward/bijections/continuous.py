@@ -5,11 +5,12 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Scalar, Volume, WithLogDet
 from pushforward.nets import MLP
 from pushforward.probes import Probe
+from pushforward.types import PRNGKeyArray
 
 
 class Continuous(Bijection):
@@ -55,10 +56,10 @@ class Continuous(Bijection):
     def volume(self) -> Volume:
         return Volume.VARYING
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self._solve(x, 0.0, 1.0)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return self._solve(y, 1.0, 0.0)
 
     def _solve(self, start: Float[Array, " D"], t0: float, t1: float) -> tuple[Float[Array, " D"], Scalar]:

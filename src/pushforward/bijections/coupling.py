@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Volume, WithLogDet
 from pushforward.bijections.transformers import Transformer
 from pushforward.supports import Box
 
@@ -73,12 +73,12 @@ class Coupling(Bijection):
         parameters = self.network(stays).reshape(moves.size, self.transformer.size)
         return stays, moves, self.transformer(parameters)
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         stays, moves, bijection = self._split(x)
         moved, log_det = bijection.forward_and_log_det(moves.ravel())
         return jnp.concatenate([stays, moved.reshape(moves.shape)], axis=-1), log_det
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         stays, moves, bijection = self._split(y)
         moved, log_det = bijection.inverse_and_log_det(moves.ravel())
         return jnp.concatenate([stays, moved.reshape(moves.shape)], axis=-1), log_det

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Scalar, Volume, WithLogDet
 from pushforward.supports import Box
 
 
@@ -41,10 +41,10 @@ class Elementwise(Bijection):
 class Sigmoid(Elementwise):
     """`f(x) = 1 / (1 + exp(-x))`, onto (0, 1); its inverse is the logit."""
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return jax.nn.sigmoid(x), -jnp.sum(jax.nn.softplus(x) + jax.nn.softplus(-x))
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         def inverse(y: Array) -> tuple[Array, Array]:
             log_y, log_rest = jnp.log(y), jnp.log1p(-y)
             return log_y - log_rest, -log_y - log_rest
@@ -55,20 +55,20 @@ class Sigmoid(Elementwise):
 class Tanh(Elementwise):
     """`f(x) = tanh(x)`, onto (-1, 1)."""
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return jnp.tanh(x), jnp.sum(2 * math.log(2) - jax.nn.softplus(2 * x) - jax.nn.softplus(-2 * x))
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return _within(y, -1, 1, lambda y: (jnp.arctanh(y), -jnp.log1p(y) - jnp.log1p(-y)))
 
 
 class Softplus(Elementwise):
     """`f(x) = log(1 + exp(x))`, onto (0, inf), close to `x` where that is large."""
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return jax.nn.softplus(x), -jnp.sum(jax.nn.softplus(-x))
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         def inverse(y: Array) -> tuple[Array, Array]:
             log_slope = jnp.log(-jnp.expm1(-y))
             return y + log_slope, -log_slope
@@ -79,10 +79,10 @@ class Softplus(Elementwise):
 class Exp(Elementwise):
     """`f(x) = exp(x)`, onto (0, inf)."""
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return jnp.exp(x), jnp.sum(x)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return _within(y, 0, math.inf, lambda y: (jnp.log(y), -jnp.log(y)))
 
 
@@ -134,10 +134,10 @@ class LeakyReLU(Elementwise):
         if not self.slope > 0:
             raise ValueError(f"slope must be positive, got {self.slope}")
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return jnp.where(x > 0, x, self.slope * x), self._log_det(x)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return jnp.where(y > 0, y, y / self.slope), -self._log_det(y)
 
     def _log_det(self, x: Float[Array, "..."]) -> Scalar:
@@ -167,7 +167,7 @@ class OntoBox(Bijection):
     def increasing(self) -> bool:
         return True
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         low, high, above, below, log_width = self._ends()
         between = above & below
         log_above = jnp.where(between, log_width - jax.nn.softplus(-x), jnp.where(above, x, 0))
@@ -175,7 +175,7 @@ class OntoBox(Bijection):
         y = jnp.where(above, low + jnp.exp(log_above), jnp.where(below, high - jnp.exp(log_below), x))
         return y, jnp.sum(log_above + log_below - log_width)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         low, high, above, below, log_width = self._ends()
 
         def inverse(y: Array) -> tuple[Array, Array]:
@@ -199,7 +199,7 @@ def _within(
     high: float | Array,
     inverse: Callable[[Array], tuple[Array, Array]],
     middle: float | Array = 0.5,
-) -> tuple[Float[Array, "..."], Scalar]:
+) -> WithLogDet:
     """`inverse`, with its log slopes, where `y` lies between the ends; infinite inputs without density elsewhere.
 
     `middle` is any point in between.

@@ -4,10 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
-from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
+from pushforward.bijections.base import Bijection, Unconstrained, Volume, WithLogDet
 from pushforward.border import concrete
+from pushforward.types import PRNGKeyArray
 
 
 class Permutation(Bijection):
@@ -51,10 +52,10 @@ class Permutation(Bijection):
     def increasing(self) -> bool:
         return True
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return x[self.indices], jnp.zeros((), x.dtype)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return y[jnp.argsort(self.indices)], jnp.zeros((), y.dtype)
 
 
@@ -71,10 +72,10 @@ class Orthogonal(Bijection):
     def volume(self) -> Volume:
         return Volume.PRESERVING
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self.matrix @ x, jnp.zeros((), x.dtype)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return self.matrix.T @ y, jnp.zeros((), y.dtype)
 
 
@@ -212,10 +213,10 @@ class TriangularAffine(Bijection):
     def _factor(self) -> Array:
         return jnp.tril(self.below, -1) + jnp.diag(jnp.exp(self.log_diagonal))
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self.loc + self._factor() @ x, jnp.sum(self.log_diagonal)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return solve_triangular(self._factor(), y - self.loc, lower=True), -jnp.sum(self.log_diagonal)
 
 
@@ -234,8 +235,8 @@ class InvertedLinear(Bijection):
     def volume(self) -> Volume:
         return Volume.CONSTANT
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return self.matrix @ x, self.log_det
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return self.inverse_matrix @ y, -self.log_det

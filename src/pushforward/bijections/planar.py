@@ -5,9 +5,10 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int
 
-from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
+from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume, WithLogDet, WithScore
+from pushforward.types import PRNGKeyArray
 
 Count = Int[Array, ""]
 
@@ -93,18 +94,16 @@ class ConstrainedPlanar(Bijection):
     def _determinant(self, a: Scalar) -> Scalar:
         return a**2 + (1 - a**2) * self.slope
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         a = jnp.tanh(jnp.sum(self.w * x) + self.b)
         return x + self.u_hat * a, jnp.log(self._determinant(a))
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         t = solve_planar(jnp.sum(self.w * y) + self.b, self.slope)
         a = jnp.tanh(t)
         return y - self.u_hat * a, -jnp.log(self._determinant(a))
 
-    def _push_score(
-        self, x: Float[Array, "..."], score: Float[Array, "..."]
-    ) -> tuple[Float[Array, "..."], Scalar, Float[Array, "..."]]:
+    def _push_score(self, x: Float[Array, "..."], score: Float[Array, "..."]) -> WithScore:
         a = jnp.tanh(jnp.sum(self.w * x) + self.b)
         determinant = self._determinant(a)
         # J = I + (1 - a^2) u_hat w^T, so J^-T is a rank-one update too (Sherman-Morrison).

@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
+from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume, WithLogDet
 from pushforward.safe import safe_norm
+from pushforward.types import PRNGKeyArray
 
 
 class Radial(Unconstrained):
@@ -75,12 +76,12 @@ class ConstrainedRadial(Bijection):
         along = outside * (1 + inside) + inside * (self.total / reach)
         return scale, (self.z0.shape[-1] - 1) * jnp.log(scale) + jnp.log(along)
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         offset = x - self.z0
         scale, log_det = self._scale_and_log_det(safe_norm(offset))
         return self.z0 + scale * offset, log_det
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         offset = y - self.z0
         # r (r + total) = rho (r + alpha), of which the positive root is taken in the form that does not cancel.
         rho = safe_norm(offset)

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Volume, WithLogDet
 
 
 class Reshape(Bijection):
@@ -39,10 +39,10 @@ class Reshape(Bijection):
     def increasing(self) -> bool:
         return True
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         return x.reshape(self.to_shape), jnp.zeros((), x.dtype)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         return y.reshape(self.from_shape), jnp.zeros((), y.dtype)
 
 
@@ -78,12 +78,12 @@ class Squeeze(Bijection):
     def increasing(self) -> bool:
         return True
 
-    def _forward_and_log_det(self, x: Float[Array, "H W C"]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "H W C"]) -> WithLogDet:
         height, width, _ = self.out_shape
         blocks = x.reshape(height, 2, width, 2, -1).transpose(0, 2, 1, 3, 4)
         return blocks.reshape(self.out_shape), jnp.zeros((), x.dtype)
 
-    def _inverse_and_log_det(self, y: Float[Array, "h w c"]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "h w c"]) -> WithLogDet:
         height, width, _ = self.out_shape
         blocks = y.reshape(height, width, 2, 2, -1).transpose(0, 2, 1, 3, 4)
         return blocks.reshape(self.image_shape), jnp.zeros((), y.dtype)

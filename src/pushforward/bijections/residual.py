@@ -5,11 +5,12 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Scalar, Volume, WithLogDet
 from pushforward.nets import LipschitzMLP, NormalisedMLP
 from pushforward.probes import Probe
+from pushforward.types import PRNGKeyArray
 
 EXACT_TERMS = 4
 CONTINUATION = 0.9
@@ -56,14 +57,14 @@ class Residual(Bijection):
         network = self.network.normalised() if isinstance(self.network, LipschitzMLP) else self.network
         return Residual(network, self.probe)
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         network = self.resolve().network
         if self.probe is not None:
             return x + network(x), estimate_log_det(network, x, self.probe.key(lax.stop_gradient(x)))
         jacobian = jnp.eye(self.shape[0], dtype=x.dtype) + jax.jacfwd(network)(x)
         return x + network(x), jnp.linalg.slogdet(jacobian)[1]
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         resolved = self.resolve()
         network = resolved.network
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Volume, WithLogDet
 from pushforward.bijections.spline import LEAST_SLOPE, SLOPE_SHIFT
 
 
@@ -52,11 +52,11 @@ class DeepSigmoidal(Bijection):
         slope = jax.nn.logsumexp(log_weights + jnp.log(slopes) + log_below + log_above, axis=-1)
         return below - above, slope - below - above
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         y, log_slope = self._value_and_log_slope(x)
         return y, jnp.sum(log_slope)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         infinite, given = jnp.isinf(y), y
         y = jnp.where(infinite, 0, y)
         # The least slope whose square fits into the floats stands for all of a plateau.

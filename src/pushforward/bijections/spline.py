@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Volume
+from pushforward.bijections.base import Bijection, Volume, WithLogDet
 from pushforward.supports import Box
 
 LEAST_SIZE = 1e-3
@@ -74,12 +74,12 @@ class Spline(Bijection):
     def _knots(self) -> Knots:
         return _knots(self.raw_widths, self.raw_heights, jnp.pad(self.raw_slopes, ((0, 0), (1, 1))), self.bound)
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         inside = jnp.abs(x) < self.bound
         y, log_slope = spline_forward(jnp.where(inside, x, 0), self._knots())
         return jnp.where(inside, y, x), jnp.sum(jnp.where(inside, log_slope, 0))
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         inside = jnp.abs(y) < self.bound
         x, log_slope = spline_inverse(jnp.where(inside, y, 0), self._knots())
         return jnp.where(inside, x, y), -jnp.sum(jnp.where(inside, log_slope, 0))
@@ -132,11 +132,11 @@ class CircularSpline(Bijection):
         ends = jnp.concatenate([self.raw_slopes, self.raw_slopes[:, :1]], axis=-1)
         return _knots(self.raw_widths, self.raw_heights, ends, math.pi)
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         y, log_slope = spline_forward(_wrap(x), self._knots())
         return _wrap(y + self.turn), jnp.sum(log_slope)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         x, log_slope = spline_inverse(_wrap(y - self.turn), self._knots())
         return _wrap(x), -jnp.sum(log_slope)
 

@@ -3,10 +3,11 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
-from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume
+from pushforward.bijections.base import Bijection, Scalar, Unconstrained, Volume, WithLogDet
 from pushforward.bijections.planar import solve_planar
+from pushforward.types import PRNGKeyArray
 
 
 class Sylvester(Unconstrained):
@@ -87,11 +88,11 @@ class ConstrainedSylvester(Bijection):
     def _log_det(self, a: Float[Array, " M"]) -> Scalar:
         return jnp.sum(jnp.log(a**2 + (1 - a**2) * self.slope))
 
-    def _forward_and_log_det(self, x: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
         a = jnp.tanh(self._project(x))
         return x + self._shift(a), self._log_det(a)
 
-    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> tuple[Float[Array, "..."], Scalar]:
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
         # v = S Q^T z + b solves v + S R tanh(v) = S Q^T f(z) + b, an upper triangular system: from the last row up.
         product = jnp.triu(self.s @ self.r, 1)
 

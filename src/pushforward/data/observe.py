@@ -5,7 +5,9 @@ from typing import Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Shaped
+
+from pushforward.types import PRNGKeyArray
 
 Kind = Literal["static", "dynamic", "thresholded", "continuous", "levels", "real"]
 

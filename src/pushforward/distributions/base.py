@@ -7,11 +7,12 @@ from typing import TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
-from pushforward.border import Numbers, Shape, batch_of, check_arrays, identity_hash, in_one_dtype
+from pushforward.border import Shape, batch_of, check_arrays, identity_hash, in_one_dtype
 from pushforward.devices import refuse_wrong_sums
 from pushforward.supports import Box
+from pushforward.types import Numbers, PRNGKeyArray
 
 refuse_wrong_sums()
 

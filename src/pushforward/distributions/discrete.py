@@ -7,10 +7,11 @@ them.
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions.base import Distribution, over_batch
 from pushforward.supports import Box
+from pushforward.types import PRNGKeyArray
 
 
 class Bernoulli(Distribution):

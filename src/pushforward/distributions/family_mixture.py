@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions.base import Distribution, over_batch
 from pushforward.distributions.laplace import Laplace
@@ -12,6 +12,7 @@ from pushforward.distributions.location_scale import LocationScale
 from pushforward.distributions.logistic import Logistic
 from pushforward.distributions.normal import Normal
 from pushforward.distributions.student_t import StudentT
+from pushforward.types import PRNGKeyArray
 
 
 class FamilyMixture(Distribution):

@@ -6,9 +6,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions.location_scale import LocationScale
+from pushforward.types import PRNGKeyArray
 
 
 class GeneralizedNormal(LocationScale):

@@ -4,9 +4,10 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions.location_scale import LocationScale
+from pushforward.types import PRNGKeyArray
 
 
 class Laplace(LocationScale):

@@ -6,9 +6,10 @@ from typing import TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions.base import Distribution, over_batch
+from pushforward.types import PRNGKeyArray
 
 Family = TypeVar("Family", bound="LocationScale")
 

@@ -3,10 +3,11 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions.base import Distribution, over_batch
 from pushforward.supports import Box
+from pushforward.types import PRNGKeyArray
 
 
 class Mixture(Distribution):

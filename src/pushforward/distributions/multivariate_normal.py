@@ -6,10 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.border import concrete
 from pushforward.distributions.base import Distribution, over_batch
+from pushforward.types import PRNGKeyArray
 
 
 class MultivariateNormal(Distribution):

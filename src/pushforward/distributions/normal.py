@@ -3,9 +3,10 @@
 import math
 
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions.location_scale import LocationScale
+from pushforward.types import PRNGKeyArray
 
 
 class Normal(LocationScale):

@@ -2,12 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.bijections import Bijection
-from pushforward.border import Numbers, Shape, batch_of, in_one_dtype
+from pushforward.border import Shape, batch_of, in_one_dtype
 from pushforward.distributions.base import Distribution, over_batch
 from pushforward.supports import Box
+from pushforward.types import Numbers, PRNGKeyArray
 
 
 class Pushforward(Distribution):

@@ -3,11 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.border import concrete
 from pushforward.distributions.base import Distribution, over_batch
 from pushforward.supports import Box
+from pushforward.types import PRNGKeyArray
 
 
 class SmoothStep(Distribution):

@@ -5,9 +5,10 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions.location_scale import LocationScale
+from pushforward.types import PRNGKeyArray
 
 
 class StudentT(LocationScale):

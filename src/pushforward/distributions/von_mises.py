@@ -5,10 +5,11 @@ import math
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import i0e
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
 from pushforward.distributions.base import Distribution, over_batch
 from pushforward.supports import Box
+from pushforward.types import PRNGKeyArray
 
 
 class VonMises(Distribution):

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import jax
 import numpy as np
-from jaxtyping import PRNGKeyArray
 from matplotlib.figure import Figure
 
 from pushforward.distributions import Pushforward
@@ -37,6 +36,7 @@ from pushforward.drawing.surfaces import (
 )
 from pushforward.quadrature import Grid
 from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
 
 CONTOUR_GRID_SIZE = 400
 CONTOUR_MASSES = (0.99, 0.9, 0.5)

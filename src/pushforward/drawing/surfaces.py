@@ -5,12 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.bijections import Bijection, Chain, Stack
 from pushforward.distributions import Distribution, Pushforward
 from pushforward.quadrature import Box, Grid
 from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
 
 GRID_SIZE = 160
 SUBPIXELS = 3

@@ -25,11 +25,12 @@ import numpy as np
 from blackjax.mcmc import hmc
 from jax import lax
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 from scipy.special import expit
 
 from pushforward.bijections import Bijection
 from pushforward.distributions import Distribution, Pushforward
+from pushforward.types import PRNGKeyArray
 
 LogDensity = Callable[[Float[Array, "..."]], Float[Array, ""]]
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import PRNGKeyArray
 from scipy.special import logsumexp
 
 from pushforward.distributions import Pushforward
 from pushforward.quadrature import Box, Grid
 from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
 
 SIZE = 500
 MASS_TOLERANCE = 0.01

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+from jaxtyping import Array, Float, Key
 from scipy.special import logsumexp
 
 from pushforward.distributions import Pushforward
 from pushforward.evaluation.psis import pareto_k
+from pushforward.types import PRNGKeyArray
 
 BATCH = 4096
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float
 
 from pushforward.distributions import Pushforward
 from pushforward.evaluation.grid import GridEstimate, grid_estimate
@@ -19,6 +19,7 @@ from pushforward.evaluation.importance import (
 )
 from pushforward.evaluation.psis import K_HAT_LIMIT, verdict
 from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
 
 FAR = 5.0
 EXACT_DRAWS = 2**12

@@ -4,10 +4,11 @@ from abc import abstractmethod
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.errors import UserError
 from pushforward.manifolds.noise import Noise, NormalNoise
+from pushforward.types import PRNGKeyArray
 
 
 class Manifold(eqx.Module):

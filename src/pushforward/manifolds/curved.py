@@ -5,7 +5,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.errors import UserError
 from pushforward.manifolds.base import Manifold, positive
@@ -14,6 +14,7 @@ from pushforward.manifolds.gauss_legendre import log_integral, panels
 from pushforward.manifolds.noise import DROP, Noise
 from pushforward.manifolds.radial import log_shell
 from pushforward.safe import safe_norm
+from pushforward.types import PRNGKeyArray
 
 LOG_2PI = math.log(2 * math.pi)
 

@@ -5,7 +5,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions import Distribution, SmoothStep, Uniform, VonMises
 from pushforward.errors import UserError
@@ -14,6 +14,7 @@ from pushforward.manifolds.gauss_legendre import log_integral
 from pushforward.manifolds.noise import Noise, normal_panels
 from pushforward.manifolds.radial import log_shell
 from pushforward.safe import safe_norm
+from pushforward.types import PRNGKeyArray
 
 MAX_CONCENTRATION = 10.0
 

@@ -3,13 +3,14 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.distributions import Distribution, over_batch
 from pushforward.errors import UserError
 from pushforward.manifolds.base import Manifold
 from pushforward.manifolds.noise import Noise, make_noise
 from pushforward.manifolds.rotation import rotation
+from pushforward.types import PRNGKeyArray
 
 
 class Inflated(Distribution):

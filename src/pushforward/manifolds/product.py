@@ -3,11 +3,12 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.errors import UserError
 from pushforward.manifolds.base import Manifold
 from pushforward.manifolds.noise import Noise
+from pushforward.types import PRNGKeyArray
 
 
 class Product(Manifold):

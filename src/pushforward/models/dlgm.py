@@ -10,7 +10,7 @@ from typing import Any, Literal
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.amortize import Amortized, Conditional, Shared, amortize, condition
 from pushforward.bijections import Bijection, Chain, DiagonalAffine, TriangularAffine
@@ -18,6 +18,7 @@ from pushforward.distributions import Distribution, Normal, Pushforward
 from pushforward.models.likelihoods import BernoulliLikelihood, Likelihood
 from pushforward.models.networks import Divided, convolutional_decoder, convolutional_encoder, dense
 from pushforward.nets import Sequential
+from pushforward.types import PRNGKeyArray
 
 Network = Callable[[Array], Array]
 Amortization = Literal["parameters", "context", "none"]

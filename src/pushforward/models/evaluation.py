@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.bijections import DiagonalAffine
 from pushforward.distributions import Normal, Pushforward
 from pushforward.evaluation.ais import WARMUP, LogDensity, ais, reverse_ais, tune_step_sizes
 from pushforward.models.dlgm import DLGM
 from pushforward.models.objectives import draw
+from pushforward.types import PRNGKeyArray
 
 Start = Literal["prior", "posterior"]
 OnProgress = Callable[[int], None]

@@ -6,9 +6,10 @@ from itertools import pairwise
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from pushforward.nets import Activation, Convolution, Dense, DepthToSpace, GatedConvolution, Sequential, Shaped
+from pushforward.types import PRNGKeyArray
 
 ACTIVATIONS: dict[str, Activation | None] = {
     "maxout": None,

@@ -7,11 +7,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, Shaped
+from jaxtyping import Array, Float, Int, Shaped
 
 from pushforward.data.observe import Observation
 from pushforward.models.dlgm import DLGM
 from pushforward.objectives import annealing, path_log_prob, scale_gradient
+from pushforward.types import PRNGKeyArray
 
 Objective = Literal["free-energy", "iwae"]
 Gradient = Literal["reparameterised", "stick-the-landing", "doubly-reparameterised"]

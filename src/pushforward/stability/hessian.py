@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 from scipy.linalg import eigh_tridiagonal
 
 from pushforward.stability.groups import chosen_parameters
+from pushforward.types import PRNGKeyArray
 
 
 @dataclass(frozen=True)

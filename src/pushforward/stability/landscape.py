@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from pushforward.stability.groups import chosen_parameters, masked
 from pushforward.stability.layers import over_layers
+from pushforward.types import PRNGKeyArray
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import equinox as eqx
 import jax
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray, Shaped
+from jaxtyping import Array, Shaped
 
 from pushforward.bijections import Volume
 from pushforward.dequantize import Dequantized
@@ -12,6 +12,7 @@ from pushforward.errors import UserError
 from pushforward.objectives import HeldOut
 from pushforward.states.closed_forms import closed_form, constant_log_det
 from pushforward.states.density import DensityOfStates, from_log_densities
+from pushforward.types import PRNGKeyArray
 
 SAMPLES = 2**17
 BATCH = 2**14

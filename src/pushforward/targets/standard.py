@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 from scipy.special import log_ndtr, logsumexp
 
 from pushforward.distributions import Mixture, Normal
@@ -13,6 +13,7 @@ from pushforward.errors import UserError
 from pushforward.quadrature import Box, log_integral
 from pushforward.safe import safe_norm
 from pushforward.targets.base import Target
+from pushforward.types import PRNGKeyArray
 
 LOG_2PI = math.log(2 * math.pi)
 
