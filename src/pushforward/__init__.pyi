@@ -3,6 +3,7 @@ from . import bijections as bijections
 from . import data as data
 from . import dequantize as dequantize
 from . import distributions as distributions
+from . import drawing as drawing
 from . import evaluation as evaluation
 from . import flows as flows
 from . import manifolds as manifolds

@@ -12,6 +12,8 @@ from jaxtyping import AbstractArray, Array, Shaped, jaxtyped
 
 from pushforward.types import Numbers
 
+__all__ = ["batch_of", "check_arrays", "concrete", "identity_hash", "in_one_dtype"]
+
 Model = TypeVar("Model")
 
 Shape = int | tuple[int, ...]

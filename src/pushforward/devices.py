@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pushforward.errors import UserError
 
+__all__ = ["forget_programs", "has_wrong_sums", "memory_maps", "refuse_wrong_sums", "use_all_cores"]
+
 OVERRIDE = "PUSHFORWARD_ANY_JAX"
 LIMIT_OF_MAPS = Path("/proc/sys/vm/max_map_count")
 

@@ -3,6 +3,12 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+__all__ = ["UserError", "nearest"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class UserError(ValueError):
     """Something the user asked for cannot be done; the message says what, in one line."""

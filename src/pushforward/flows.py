@@ -99,7 +99,7 @@ def planar(
         dim: dimensions D; samples have shape `(D,)`.
         length: layers K; 0 leaves the base alone.
         base: N(mu, diag(sigma)^2) with both trained, unless given.
-        initialisation: see `Planar.init`.
+        initialisation: `"xavier"`, Glorot-uniform with the layers near the identity, or `"plain"`, standard Normal.
 
     Raises:
         ValueError: `length` is negative or `dim` is not positive.
@@ -110,7 +110,14 @@ def planar(
 def radial(key: PRNGKeyArray, dim: int, length: int, *, base: Distribution | None = None) -> Pushforward:
     """Radial flow: varying volume, both directions fast (R&M 2015, section 4.1).
 
-    Arguments as for `planar`.
+    Args:
+        key: for the random start.
+        dim: dimensions D; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+
+    Raises:
+        ValueError: `length` is negative or `dim` is not positive.
     """
     return _flow(lambda k, _: Radial.init(k, dim), key, dim, length, base)
 
@@ -191,7 +198,22 @@ def real_vp(
 ) -> Pushforward:
     """Real VP, log scales that sum to zero: volume preserving, both directions fast (after Dinh et al. 2017).
 
-    With fewer than two dimensions to transform it is an additive coupling. Arguments as for `real_nvp`.
+    With fewer than two dimensions to transform it is an additive coupling.
+
+    Args:
+        key: for the random start.
+        dim: dimensions D, at least 2; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        mixing: what follows each layer: a fixed random permutation, the reverse order, a trained rotation, trained
+            reflections, or a trained matrix.
+        width: hidden units of each network.
+        depth: hidden layers of each network.
+        activation: of the hidden layers.
+        scale: largest log scale of a layer at the start of training.
+
+    Raises:
+        ValueError: `length` is negative, `dim` is less than 2, or `mixing` is unknown.
     """
     transformer = partial(AffineVolumePreserving.init, scale)
     return _coupling(transformer, key, dim, length, base, mixing, width, depth, activation)
@@ -211,10 +233,20 @@ def real_nvp(
 ) -> Pushforward:
     """Real NVP, affine coupling: varying volume, both directions fast (Dinh et al. 2017).
 
-    Further arguments as for `nice`.
-
     Args:
+        key: for the random start.
+        dim: dimensions D, at least 2; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        mixing: what follows each layer: a fixed random permutation, the reverse order, a trained rotation, trained
+            reflections, or a trained matrix.
+        width: hidden units of each network.
+        depth: hidden layers of each network.
+        activation: of the hidden layers.
         scale: largest log scale of a layer at the start of training.
+
+    Raises:
+        ValueError: `length` is negative, `dim` is less than 2, or `mixing` is unknown.
     """
     transformer = partial(Affine.init, scale)
     return _coupling(transformer, key, dim, length, base, mixing, width, depth, activation)
@@ -236,16 +268,24 @@ def nsf_coupling(
 ) -> Pushforward:
     """Neural splines, coupling: varying volume, both directions fast (Durkan et al. 2019).
 
-    Further arguments as for `nice`.
-
     Args:
+        key: for the random start.
+        dim: dimensions D, at least 2; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        mixing: what follows each layer: a fixed random permutation, the reverse order, a trained rotation, trained
+            reflections, or a trained matrix.
+        width: hidden units of each network.
+        depth: hidden layers of each network.
+        activation: of the hidden layers.
         bins: of each spline.
         bound: where the linear tails begin.
         circular: splines of angles in [-pi, pi) on the uniform base instead (Rezende et al. 2020); mixed by
             permutations only.
 
     Raises:
-        ValueError: as for `nice`, or angles are to be mixed by something else than a permutation.
+        ValueError: `length` is negative, `dim` is less than 2, `mixing` is unknown, or angles are to be mixed by
+            something else than a permutation.
     """
     if not circular:
         spline = partial(RationalQuadratic, bins, bound)
@@ -272,7 +312,20 @@ def maf(
 ) -> Pushforward:
     """Masked autoregressive flow: varying volume, `log_prob` fast, sampling in D passes (Papamakarios et al. 2017).
 
-    Arguments as for `real_nvp`.
+    Args:
+        key: for the random start.
+        dim: dimensions D; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        mixing: what follows each layer: a fixed random permutation, the reverse order, a trained rotation, trained
+            reflections, or a trained matrix.
+        width: hidden units of each network.
+        depth: hidden layers of each network.
+        activation: of the hidden layers.
+        scale: largest log scale of a layer at the start of training.
+
+    Raises:
+        ValueError: `length` is negative, `dim` is not positive, or `mixing` is unknown.
     """
     transformer = partial(Affine.init, scale)
     return _autoregressive(transformer, key, dim, length, base, mixing, width, depth, activation, "density")
@@ -292,7 +345,20 @@ def iaf(
 ) -> Pushforward:
     """Inverse autoregressive flow: varying volume, sampling fast, `log_prob` in D passes (Kingma et al. 2016).
 
-    Arguments as for `real_nvp`.
+    Args:
+        key: for the random start.
+        dim: dimensions D; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        mixing: what follows each layer: a fixed random permutation, the reverse order, a trained rotation, trained
+            reflections, or a trained matrix.
+        width: hidden units of each network.
+        depth: hidden layers of each network.
+        activation: of the hidden layers.
+        scale: largest log scale of a layer at the start of training.
+
+    Raises:
+        ValueError: `length` is negative, `dim` is not positive, or `mixing` is unknown.
     """
     transformer = partial(Affine.init, scale)
     return _autoregressive(transformer, key, dim, length, base, mixing, width, depth, activation, "sampling")
@@ -314,12 +380,22 @@ def nsf_autoregressive(
 ) -> Pushforward:
     """Neural splines, autoregressive: varying volume, one direction fast, D passes for the other (Durkan et al. 2019).
 
-    Further arguments as for `nice`.
-
     Args:
+        key: for the random start.
+        dim: dimensions D; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        mixing: what follows each layer: a fixed random permutation, the reverse order, a trained rotation, trained
+            reflections, or a trained matrix.
+        width: hidden units of each network.
+        depth: hidden layers of each network.
+        activation: of the hidden layers.
         bins: of each spline.
         bound: where the linear tails begin.
         fast: the direction that takes one pass.
+
+    Raises:
+        ValueError: `length` is negative, `dim` is not positive, or `mixing` or `fast` is unknown.
     """
     transformer = partial(RationalQuadratic, bins, bound)
     return _autoregressive(transformer, key, dim, length, base, mixing, width, depth, activation, fast)
@@ -340,11 +416,21 @@ def neural_autoregressive(
 ) -> Pushforward:
     """Deep sigmoidal flow: varying volume, one direction fast, D passes of root-finds back (Huang et al. 2018).
 
-    Further arguments as for `nice`.
-
     Args:
+        key: for the random start.
+        dim: dimensions D; samples have shape `(D,)`.
+        length: layers K; 0 leaves the base alone.
+        base: N(mu, diag(sigma)^2) with both trained, unless given.
+        mixing: what follows each layer: a fixed random permutation, the reverse order, a trained rotation, trained
+            reflections, or a trained matrix.
+        width: hidden units of each network.
+        depth: hidden layers of each network.
+        activation: of the hidden layers.
         units: sigmoids in each mixture.
         fast: the direction that takes one pass.
+
+    Raises:
+        ValueError: `length` is negative, `dim` is not positive, or `mixing` or `fast` is unknown.
     """
     transformer = partial(Sigmoidal, units)
     return _autoregressive(transformer, key, dim, length, base, mixing, width, depth, activation, fast)
@@ -436,7 +522,8 @@ def glow(
         shape: of an image, `(H, W, C)`.
         length: steps K of each level.
         base: N(mu, diag(sigma)^2) of H W C dimensions with both trained, unless given.
-        mixing: of the channels, as for `nice`.
+        mixing: of the channels after each step: a fixed random permutation, the reverse order, a trained rotation,
+            trained reflections, or a trained matrix.
         levels: how often the image is halved; as often as its sides allow, three times at most, unless given.
         width: channels of each network.
         scale: largest log scale of a layer at the start of training.

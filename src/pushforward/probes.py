@@ -9,6 +9,8 @@ from jaxtyping import Array, Float, UInt32
 
 from pushforward.types import PRNGKeyArray
 
+__all__ = ["Probe", "refreshed"]
+
 T = TypeVar("T")
 
 

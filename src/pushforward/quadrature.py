@@ -9,6 +9,13 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.special import logsumexp
 
+__all__ = ["Grid", "log_integral"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 Box = tuple[tuple[float, float], ...]
 
 

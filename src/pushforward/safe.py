@@ -4,6 +4,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+__all__ = ["safe_norm"]
+
 
 def safe_norm(x: Float[Array, " D"]) -> Float[Array, ""]:
     """Euclidean norm of a vector, with gradient 0 at 0; its squares neither overflow nor underflow."""

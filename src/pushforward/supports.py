@@ -6,6 +6,12 @@ from jaxtyping import Array, Bool, Float
 
 from pushforward.border import check_arrays
 
+__all__ = ["Box"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class Box(eqx.Module):
     """The points with `low <= x <= high` in every number of an event; an infinite end is none.

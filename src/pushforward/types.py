@@ -5,6 +5,13 @@ from typing import Any
 import jaxtyping
 from typing_extensions import TypeAliasType
 
+__all__ = ["Numbers", "PRNGKeyArray"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
 PRNGKeyArray = TypeAliasType("PRNGKeyArray", jaxtyping.PRNGKeyArray)
 """What `jax.random.key` returns."""
 

@@ -72,3 +72,7 @@ def load(
 
 
 __all__ = ["DATASETS", "Dataset", "TableOptions", "TextFormat", "load"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -38,3 +38,7 @@ __all__ = [
     "VonMises",
     "over_batch",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

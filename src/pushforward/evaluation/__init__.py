@@ -37,3 +37,7 @@ __all__ = [
     "tune_step_sizes",
     "verdict",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

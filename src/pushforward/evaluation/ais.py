@@ -168,14 +168,14 @@ def reverse_ais(
     the chains does not include how much it varies between exact samples.
 
     Args:
-        log_density: as for `ais`.
-        start: as for `ais`; its bijection is inverted once.
+        log_density: unnormalised log density of one point in nats; may be `-inf`.
+        start: where the chains end; its bijection is inverted once.
         exact_sample: one draw from the normalised density, such as the latent that a data point was simulated from.
-        betas: as for `ais`.
-        step_sizes: as for `ais`.
+        betas: inverse temperatures, strictly increasing from 0 to 1.
+        step_sizes: of the leapfrog integrator, in the coordinates of the base, at each beta but the first and last.
         key: for the transitions.
         chains: trajectories from the exact sample.
-        leapfrog_steps: as for `ais`.
+        leapfrog_steps: of one Hamiltonian trajectory.
     """
     path = _Path(log_density, start)
     one = path.bijection.inverse(exact_sample)
@@ -205,9 +205,9 @@ def tune_step_sizes(
     rate, since the best step size drifts along the path).
 
     Args:
-        log_density: as for `ais`.
-        start: as for `ais`.
-        betas: as for `ais`.
+        log_density: unnormalised log density of one point in nats; may be `-inf`.
+        start: where the path begins.
+        betas: inverse temperatures, strictly increasing from 0 to 1.
         key: for the pilot run; another one than that of `ais`.
         chains: pilot chains.
         leapfrog_steps: of one Hamiltonian trajectory; the step sizes are good for this number only.

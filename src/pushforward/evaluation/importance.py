@@ -25,7 +25,8 @@ class ImportanceEstimate:
         log_z: log of the mean weight, in nats.
         log_z_std_error: its standard error, by the delta method; only as good as `k_hat` is small.
         ess_fraction: effective sample size `(sum w)^2 / sum w^2`, as a fraction of the samples.
-        k_hat: see `pareto_k`.
+        k_hat: shape of the tail of the weights; over 0.7 the estimate cannot be trusted (Vehtari et al., 2024). None
+            where there is no tail to fit.
     """
 
     free_energy: float

@@ -29,3 +29,7 @@ __all__ = [
     "make",
     "rotation",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

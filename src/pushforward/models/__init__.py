@@ -15,3 +15,7 @@ __all__ = [
     "Posterior",
     "draw",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

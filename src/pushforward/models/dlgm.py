@@ -89,8 +89,9 @@ class Posterior(eqx.Module):
             features: what it gives.
             latents: numbers in `z`.
             flow: of shape `(latents,)`; none unless given.
-            amortized: see `DLGM.init`.
-            covariance: see `DLGM.init`.
+            amortized: what of the flow depends on the observation: every parameter, emitted by the encoder; the first
+                layers of its networks; or nothing.
+            covariance: of the Normal before the flow.
 
         Raises:
             ValueError: the flow has another shape, or no networks that could see a context.
@@ -202,16 +203,21 @@ class DLGM(eqx.Module):
     ) -> "DLGM":
         """A model of images with one stochastic layer, whose networks are of gated convolutions.
 
-        Further arguments as for `init`.
-
         Args:
+            key: for the random start.
             shape: of an image, `(H, W, C)`; an observation is one flattened.
             latents: numbers in `z`.
+            likelihood: of the data; Bernoulli unless given.
+            flow: the layers after the affine map, of as many dimensions as there are latents; none unless given.
+            amortized: what of the flow depends on the observation: every parameter, emitted by the encoder; the first
+                layers of its networks; or nothing.
+            covariance: of the Normal before the flow.
             channels: of the encoder's convolutions, each of which halves the image; in reverse those of the decoder.
             features: numbers that the encoder gives.
 
         Raises:
-            ValueError: as for `init`, or the image cannot be halved so often.
+            ValueError: the flow has another shape, has no networks that could see a context, or the image cannot be
+                halved so often.
         """
         likelihood = BernoulliLikelihood() if likelihood is None else likelihood
         key_encoder, key_decoder, key_flow = jax.random.split(key, 3)

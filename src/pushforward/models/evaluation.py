@@ -23,6 +23,7 @@ from pushforward.types import PRNGKeyArray
 
 Start = Literal["prior", "posterior"]
 OnProgress = Callable[[int], None]
+PerObservation = Float[np.ndarray, " n"]
 
 EVALUATIONS_AT_ONCE = 2048
 
@@ -37,10 +38,10 @@ class PosteriorStatistics(NamedTuple):
         posterior_mean: `E_q[z]`, `(n, latents)`.
     """
 
-    free_energy: Any
-    reconstruction: Any
-    divergence_from_prior: Any
-    posterior_mean: Any
+    free_energy: PerObservation
+    reconstruction: PerObservation
+    divergence_from_prior: PerObservation
+    posterior_mean: Float[np.ndarray, "n latents"]
 
 
 class ImportanceBound(NamedTuple):
@@ -52,8 +53,8 @@ class ImportanceBound(NamedTuple):
         ess: effective sample size, `(sum w)^2 / sum w^2`.
     """
 
-    log_likelihood: Any
-    ess: Any
+    log_likelihood: PerObservation
+    ess: PerObservation
 
 
 class AnnealedBound(NamedTuple):
@@ -65,9 +66,9 @@ class AnnealedBound(NamedTuple):
         acceptance: mean over chains and temperatures.
     """
 
-    log_likelihood: Any
-    std_error: Any
-    acceptance: Any
+    log_likelihood: PerObservation
+    std_error: PerObservation
+    acceptance: PerObservation
 
 
 class Sandwich(NamedTuple):
@@ -78,8 +79,8 @@ class Sandwich(NamedTuple):
         upper: by its reverse, from the latent vector that the observation was simulated from.
     """
 
-    lower: Any
-    upper: Any
+    lower: PerObservation
+    upper: PerObservation
 
 
 class Annealing(eqx.Module):
@@ -109,16 +110,16 @@ class Annealing(eqx.Module):
 
 
 def in_batches(
-    function: Callable[..., Any],
+    function: Callable[..., tuple[Array, ...]],
     model: DLGM,
     inputs: tuple[Array, ...],
     size: int,
     on_progress: OnProgress | None = None,
-) -> Any:
+) -> tuple[np.ndarray, ...]:
     """`function(model, *inputs)` of one observation, for all of them, `size` at a time; the results in NumPy.
 
     Args:
-        function: pure.
+        function: pure; it returns arrays.
         model: passed on whole.
         inputs: arrays with a leading axis of the observations.
         size: bounds the memory.
@@ -151,15 +152,15 @@ def posterior_statistics(
         memory: bytes to stay below.
     """
 
-    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> PosteriorStatistics:
+    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
         posterior = model.posterior(x)
         z, log_posterior = posterior.sample_and_log_prob(key, (draws,))
         reconstruction = -jnp.mean(jax.vmap(lambda z: model.decoder(z).log_prob(x))(z))
         divergence = jnp.mean(log_posterior - model.prior.log_prob(z))
-        return PosteriorStatistics(reconstruction + divergence, reconstruction, divergence, jnp.mean(z, axis=0))
+        return reconstruction + divergence, reconstruction, divergence, jnp.mean(z, axis=0)
 
     size = max(1, evaluations_at_once(model, x[0], memory) // draws)
-    return in_batches(one, model, (x, jax.random.split(key, len(x))), size)
+    return PosteriorStatistics(*in_batches(one, model, (x, jax.random.split(key, len(x))), size))
 
 
 def importance_bound(
@@ -173,12 +174,18 @@ def importance_bound(
 ) -> ImportanceBound:
     """The importance-weighted bound of every observation with S = `draws`; memory does not grow with S.
 
-    Arguments as for `posterior_statistics`, and `on_progress` as for `in_batches`.
+    Args:
+        model: the model.
+        x: observations.
+        key: for the draws.
+        draws: of each posterior.
+        memory: bytes to stay below.
+        on_progress: called after each batch with the observations done.
     """
     at_once = evaluations_at_once(model, x[0], memory)
     part = max(divisor for divisor in range(1, at_once + 1) if draws % divisor == 0)
 
-    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> ImportanceBound:
+    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
         def step(sums: tuple[Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array], None]:
             log_weights = draw(model, x, key, part).log_weights
             logs = jax.nn.logsumexp(log_weights), jax.nn.logsumexp(2 * log_weights)
@@ -186,10 +193,10 @@ def importance_bound(
 
         nothing = jnp.full((), -jnp.inf, x.dtype)
         (log_sum, log_sum_of_squares), _ = lax.scan(step, (nothing, nothing), jax.random.split(key, draws // part))
-        return ImportanceBound(log_sum - math.log(draws), jnp.exp(2 * log_sum - log_sum_of_squares))
+        return log_sum - math.log(draws), jnp.exp(2 * log_sum - log_sum_of_squares)
 
     size = max(1, at_once // part)
-    return in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress)
+    return ImportanceBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress))
 
 
 def annealed_bound(
@@ -203,10 +210,16 @@ def annealed_bound(
 ) -> AnnealedBound:
     """`log p(x)` of every observation by annealed importance sampling.
 
-    Arguments as for `importance_bound`; `annealing` says how.
+    Args:
+        model: the model.
+        x: observations.
+        key: for the chains.
+        annealing: how the chains run.
+        memory: bytes to stay below.
+        on_progress: called after each batch with the observations done.
     """
 
-    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> AnnealedBound:
+    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
         log_density, start = _path(model, x, annealing)
         key_pilot, key_chains = jax.random.split(key)
         steps = _step_sizes(log_density, start, annealing, key_pilot)
@@ -219,10 +232,10 @@ def annealed_bound(
             chains=annealing.chains,
             leapfrog_steps=annealing.leapfrog_steps,
         )
-        return AnnealedBound(result.log_z, result.log_z_std_error, jnp.mean(result.acceptance))
+        return result.log_z, result.log_z_std_error, jnp.mean(result.acceptance)
 
     size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
-    return in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress)
+    return AnnealedBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress))
 
 
 def bidirectional_bounds(
@@ -245,22 +258,22 @@ def bidirectional_bounds(
         annealing: how the chains run, forwards and in reverse.
         points: observations to simulate.
         memory: bytes to stay below.
-        on_progress: as for `in_batches`.
+        on_progress: called after each batch with the observations done.
     """
     key_data, key_chains = jax.random.split(key)
     x, z = eqx.filter_jit(lambda model, keys: jax.vmap(model.sample)(keys))(model, jax.random.split(key_data, points))
 
-    def one(model: DLGM, x: Array, z: Array, key: PRNGKeyArray) -> Sandwich:
+    def one(model: DLGM, x: Array, z: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
         log_density, start = _path(model, x, annealing)
         key_pilot, key_forward, key_reverse = jax.random.split(key, 3)
         steps = _step_sizes(log_density, start, annealing, key_pilot)
         options = {"chains": annealing.chains, "leapfrog_steps": annealing.leapfrog_steps}
         forward = ais(log_density, start, annealing.betas, steps, key_forward, **options)
         reverse = reverse_ais(log_density, start, z, annealing.betas, steps, key_reverse, **options)
-        return Sandwich(forward.log_z, reverse.log_z)
+        return forward.log_z, reverse.log_z
 
     size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
-    return in_batches(one, model, (x, z, jax.random.split(key_chains, points)), size, on_progress)
+    return Sandwich(*in_batches(one, model, (x, z, jax.random.split(key_chains, points)), size, on_progress))
 
 
 def _path(model: DLGM, x: Float[Array, " D"], annealing: Annealing) -> tuple[LogDensity, Pushforward]:

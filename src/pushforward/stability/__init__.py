@@ -37,3 +37,7 @@ __all__ = [
     "top_eigenvalues",
     "traced",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

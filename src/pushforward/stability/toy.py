@@ -67,7 +67,7 @@ def minimise_scale(
 
     Args:
         start: log scale.
-        second_moments: as for `descend_scale`.
+        second_moments: of the batch of each step; all the same for the descent on the whole data.
         optimizer: an Optax transformation.
     """
 

@@ -32,3 +32,7 @@ __all__ = [
     "volume_preserving_bound",
     "wasserstein",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

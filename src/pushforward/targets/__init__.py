@@ -45,3 +45,7 @@ def is_path(name: str) -> bool:
 
 
 __all__ = ["TARGETS", "Target", "from_callable", "from_path", "is_path", "make"]
+
+
+def __dir__() -> list[str]:
+    return __all__

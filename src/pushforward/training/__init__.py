@@ -28,3 +28,7 @@ __all__ = [
     "restore_models",
     "rmsprop",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -41,7 +41,16 @@ def rmsprop(
     momentum: float = 0.9,
     flat: bool = True,
 ) -> optax.GradientTransformation:
-    """RMSprop with momentum, as in R&M 2015, section 6.2; arguments as for `adam`."""
+    """RMSprop with momentum, as in R&M 2015, section 6.2.
+
+    Args:
+        learning_rate: at the start.
+        steps: over which it falls, unless it stays.
+        schedule: how it falls.
+        gradient_clip: bounds the global norm of each gradient; 0 leaves gradients alone.
+        momentum: share of the last update that the next one keeps.
+        flat: work on one vector of all parameters: faster for many small arrays, slower for large ones.
+    """
     return _optimizer(optax.rmsprop(_rates(learning_rate, steps, schedule), momentum=momentum), gradient_clip, flat)
 
 
