@@ -36,7 +36,12 @@ class UniformDequantization(eqx.Module):
     def sample_and_log_prob(
         self, key: PRNGKeyArray, x: UInt8[Array, "n H W C"]
     ) -> tuple[Float[Array, "n H W C"], Float[Array, " n"]]:
-        """Points of [0, 1], and the log-density that they were drawn with."""
+        """Points of [0, 1], and the log-density that they were drawn with.
+
+        Args:
+            key: for the noise.
+            x: one sample in integers.
+        """
         noise = jax.random.uniform(key, x.shape)
         return (x + noise) / self.levels, jnp.full(len(x), math.prod(x.shape[1:]) * math.log(self.levels))
 
@@ -54,13 +59,25 @@ class VariationalDequantization(eqx.Module):
 
     @staticmethod
     def init(key: PRNGKeyArray, channels: int, levels: int, width: int = 32) -> "VariationalDequantization":
-        """A network of `width` channels that starts with the noise close to uniform."""
+        """A network of `width` channels that starts with the noise close to uniform.
+
+        Args:
+            key: for the random start.
+            channels: of an image.
+            levels: grey levels.
+            width: channels of the network.
+        """
         return VariationalDequantization(ConvNet.init(key, channels, 2 * channels, width), levels)
 
     def sample_and_log_prob(
         self, key: PRNGKeyArray, x: UInt8[Array, "n H W C"]
     ) -> tuple[Float[Array, "n H W C"], Float[Array, " n"]]:
-        """Points of [0, 1], and the log-density that they were drawn with."""
+        """Points of [0, 1], and the log-density that they were drawn with.
+
+        Args:
+            key: for the noise.
+            x: one sample in integers.
+        """
 
         def draw(x: Array, noise: Array) -> tuple[Array, Array]:
             loc, log_scale = jnp.split(self.network((x + 0.5) / self.levels), 2, axis=-1)
@@ -87,11 +104,21 @@ class Dequantized(eqx.Module):
     noise: UniformDequantization | VariationalDequantization
 
     def log_prob_bound(self, x: UInt8[Array, "n H W C"], key: PRNGKeyArray) -> Float[Array, " n"]:
-        """A lower bound of the log-probability of each image, in nats, from one draw of the noise."""
+        """A lower bound of the log-probability of each image, in nats, from one draw of the noise.
+
+        Args:
+            x: one sample in integers.
+            key: for the noise.
+        """
         y, log_noise = self.noise.sample_and_log_prob(key, x)
         return self.flow.log_prob(y) - log_noise
 
 
 def bits_per_dimension(log_prob: float, shape: tuple[int, ...]) -> float:
-    """The log-probability of discrete data, in nats, as bits per dimension: `-log_prob / (D log 2)`."""
+    """The log-probability of discrete data, in nats, as bits per dimension: `-log_prob / (D log 2)`.
+
+    Args:
+        log_prob: in nats.
+        shape: of one sample.
+    """
     return -log_prob / (math.prod(shape) * math.log(2))

@@ -569,6 +569,11 @@ def pixels(flow: Pushforward, shape: Sequence[int], margin: float = 0.05) -> Pus
 
     The sigmoid is stretched by `margin` beyond both ends, so that no pixel lies at infinity (Dinh et al., 2017, section
     4.1).
+
+    Args:
+        flow: of as many numbers as an image has.
+        shape: of an image, `(H, W, C)`.
+        margin: how far the sigmoid reaches beyond 0 and 1.
     """
     shape = tuple(shape)
     *places, channels = shape

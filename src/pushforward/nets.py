@@ -76,7 +76,16 @@ class MLP(eqx.Module):
         depth: int,
         activation: Activation = jnp.tanh,
     ) -> "MLP":
-        """A network of `depth` hidden layers of `width` units, with LeCun's initialisation."""
+        """A network of `depth` hidden layers of `width` units, with LeCun's initialisation.
+
+        Args:
+            key: for the random start.
+            in_size: inputs.
+            out_size: outputs.
+            width: hidden units of each layer.
+            depth: hidden layers.
+            activation: of the hidden layers.
+        """
         sizes = [in_size, *[width] * depth, out_size]
         initialise = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
         hidden = zip(jax.random.split(key, depth + 1)[:-1], sizes, sizes[1:])
@@ -110,7 +119,15 @@ class Dense(eqx.Module):
     def init(
         key: PRNGKeyArray, in_size: int, out_size: int, activation: Activation | None = None, pieces: int = 1
     ) -> "Dense":
-        """A layer with Glorot's initialisation: weights of variance `2 / (fan_in + fan_out)`, no bias."""
+        """A layer with Glorot's initialisation: weights of variance `2 / (fan_in + fan_out)`, no bias.
+
+        Args:
+            key: for the random start.
+            in_size: inputs.
+            out_size: outputs.
+            activation: by name; None for none.
+            pieces: linear pieces of a maxout unit.
+        """
         scale = jnp.sqrt(2 / (in_size + out_size))
         weight = scale * jax.random.normal(key, (pieces * out_size, in_size))
         return Dense(weight, jnp.zeros(pieces * out_size), activation, pieces)
@@ -135,7 +152,14 @@ class Convolution(eqx.Module):
 
     @staticmethod
     def init(key: PRNGKeyArray, in_channels: int, out_channels: int, stride: int = 1) -> "Convolution":
-        """A layer with Glorot's initialisation and no bias."""
+        """A layer with Glorot's initialisation and no bias.
+
+        Args:
+            key: for the random start.
+            in_channels: of the input.
+            out_channels: of the output.
+            stride: by which the image is made smaller.
+        """
         weight = jax.nn.initializers.glorot_normal()(key, (3, 3, in_channels, out_channels))
         return Convolution(weight, jnp.zeros(out_channels), stride)
 
@@ -154,7 +178,14 @@ class GatedConvolution(eqx.Module):
 
     @staticmethod
     def init(key: PRNGKeyArray, in_channels: int, out_channels: int, stride: int = 1) -> "GatedConvolution":
-        """A layer to `out_channels` channels."""
+        """A layer to `out_channels` channels.
+
+        Args:
+            key: for the random start.
+            in_channels: of the input.
+            out_channels: of the output.
+            stride: by which the image is made smaller.
+        """
         return GatedConvolution(Convolution.init(key, in_channels, 2 * out_channels, stride))
 
     def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "height width out"]:
@@ -217,6 +248,14 @@ class MADE(eqx.Module):
         """A network of `depth` hidden layers of `width` units each, whose last layer starts at zero.
 
         No hidden layer is narrower than `dim`: where a degree has no unit, a dependence has no path.
+
+        Args:
+            key: for the random start.
+            dim: inputs D.
+            size: outputs for each input.
+            width: hidden units of each layer, at least D.
+            depth: hidden layers.
+            activation: of the hidden layers.
         """
         width = max(width, dim)
         return MADE(MLP.init(key, dim, dim * size, width, depth, activation), dim)
@@ -251,7 +290,14 @@ class ConvNet(eqx.Module):
 
     @staticmethod
     def init(key: PRNGKeyArray, in_channels: int, out_channels: int, width: int) -> "ConvNet":
-        """A network of `width` channels."""
+        """A network of `width` channels.
+
+        Args:
+            key: for the random start.
+            in_channels: of the input.
+            out_channels: of the output.
+            width: channels of the hidden layers.
+        """
         shapes = (3, 3, in_channels, width), (1, 1, width, width), (3, 3, width, out_channels)
         initialise = jax.nn.initializers.he_normal()
         weights = [initialise(k, shape) for k, shape in zip(jax.random.split(key, 3), shapes)]
@@ -274,6 +320,11 @@ def convolve(
     With a stride above 1, which the sides of the image must be multiples of, every such row and column is kept.
 
     The gradient of XLA's own convolution is over ten times slower inside a loop on CPU.
+
+    Args:
+        x: an image, `(H, W, C)`.
+        weight: the filter, `(h, w, C, out)`.
+        stride: by which the image is made smaller.
     """
     height, width, channels = x.shape
     rows, columns, _, out = weight.shape
@@ -320,6 +371,13 @@ class LipschitzMLP(eqx.Module):
     @staticmethod
     def init(key: PRNGKeyArray, dim: int, width: int, depth: int, coefficient: float = 0.9) -> "LipschitzMLP":
         """A network of `depth` hidden layers of `width` units.
+
+        Args:
+            key: for the random start.
+            dim: inputs and outputs D.
+            width: hidden units of each layer.
+            depth: hidden layers.
+            coefficient: Lipschitz constant, below 1.
 
         Raises:
             ValueError: `coefficient` is not between 0 and 1.

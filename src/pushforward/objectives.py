@@ -67,6 +67,11 @@ def sample_and_path_log_prob(
 
     The score term has the mean 0, and what is left vanishes where the flow is the target (Roeder, Wu & Duvenaud, 2017,
     "Sticking the landing", equation 8).
+
+    Args:
+        flow: what is drawn from.
+        key: for the draws.
+        shape: of the batch; one sample, without a batch axis, unless given.
     """
     x, log_q, score = flow.sample_and_score(key, shape)
     return x, path_log_prob(x, log_q, score)
@@ -75,7 +80,13 @@ def sample_and_path_log_prob(
 def path_log_prob(
     x: Float[Array, "..."], log_q: Float[Array, "*shape"], score: Float[Array, "..."]
 ) -> Float[Array, "*shape"]:
-    """`log_q` with the gradient `score` in `x`, and no other; `x` and `score` are `(*shape, *event shape)`."""
+    """`log_q` with the gradient `score` in `x`, and no other; `x` and `score` are `(*shape, *event shape)`.
+
+    Args:
+        x: draws that gradients flow through.
+        log_q: their log densities.
+        score: gradient of `log_q` at `x`.
+    """
     event = tuple(range(log_q.ndim, x.ndim))
     path = jnp.sum(lax.stop_gradient(score) * (x - lax.stop_gradient(x)), event)
     return lax.stop_gradient(log_q) + path
@@ -91,7 +102,12 @@ scale_gradient.defvjp(lambda x, factor: (x, factor), lambda factor, gradient: (f
 
 
 def annealing(step: Int[Array, ""], steps: int) -> Float[Array, ""]:
-    """The inverse temperature `min(1, 0.01 + step / steps)` of R&M 2015, section 6.2; 1 throughout for `steps` 0."""
+    """The inverse temperature `min(1, 0.01 + step / steps)` of R&M 2015, section 6.2; 1 throughout for `steps` 0.
+
+    Args:
+        step: counted from 0.
+        steps: over which it rises to 1; 0 for none.
+    """
     return jnp.minimum(1.0, 0.01 + step / steps) if steps else jnp.ones(())
 
 
@@ -138,7 +154,12 @@ class HeldOut(eqx.Module):
         return -jnp.mean(self.each(model, jax.random.key(0)))
 
     def each(self, model: Distribution | Dequantized, key: PRNGKeyArray) -> Float[Array, " n"]:
-        """The log-likelihood of every row, in nats; for a `Dequantized` flow a lower bound."""
+        """The log-likelihood of every row, in nats; for a `Dequantized` flow a lower bound.
+
+        Args:
+            model: what is judged.
+            key: for the noise of a `Dequantized` flow.
+        """
         n = len(self.data)
         size = min(self.batch_size, n)
         whole = n // size * size
@@ -151,7 +172,13 @@ class HeldOut(eqx.Module):
 def log_likelihoods(
     model: Distribution | Dequantized, x: Shaped[Array, "n ..."], key: PRNGKeyArray
 ) -> Float[Array, " n"]:
-    """Log-density of every row in nats; of a `Dequantized` flow a lower bound of the log-probability."""
+    """Log-density of every row in nats; of a `Dequantized` flow a lower bound of the log-probability.
+
+    Args:
+        model: a distribution, or a dequantised one.
+        x: rows.
+        key: for the noise of a dequantised model.
+    """
     key_probes, key_noise = jax.random.split(key)
     model = refreshed(model, key_probes)
     return model.log_prob_bound(x, key_noise) if isinstance(model, Dequantized) else model.log_prob(x)

@@ -39,7 +39,14 @@ class Box(eqx.Module):
 
     @staticmethod
     def between(low: float, high: float, shape: tuple[int, ...], integers: bool = False) -> "Box":
-        """The same two ends for every number of an event."""
+        """The same two ends for every number of an event.
+
+        Args:
+            low: smallest value of every number.
+            high: largest value.
+            shape: event shape.
+            integers: whether values are whole numbers.
+        """
         return Box(
             jnp.full(shape, low, jnp.result_type(float)), jnp.full(shape, high, jnp.result_type(float)), integers
         )

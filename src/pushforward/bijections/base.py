@@ -122,6 +122,10 @@ class Bijection(eqx.Module):
         `score` is the gradient of a log density at `x`; the result is `J^-T (score - grad log_det)`, found without
         inverting `f` where a subclass can (Vaitl et al., 2024, "Fast and unified path gradient estimators for
         normalizing flows").
+
+        Args:
+            x: one sample.
+            score: gradient of a log density at `x`.
         """
         bijection, x, score = in_one_dtype(self, x, score)
         self._expect(self.shape, x)

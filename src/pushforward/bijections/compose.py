@@ -108,6 +108,11 @@ class Stack(Bijection):
     ) -> "Stack":
         """`length` layers, each made by `make_layer` from its own key and its index, both traced.
 
+        Args:
+            make_layer: from a key and an index to a layer.
+            key: split among the layers.
+            length: layers; 0 for the identity.
+
         Raises:
             ValueError: `length` is negative.
         """

@@ -43,7 +43,16 @@ class Continuous(Bijection):
     def init(
         key: PRNGKeyArray, dim: int, width: int = 64, depth: int = 2, tolerance: float = 1e-5, exact: bool = True
     ) -> "Continuous":
-        """A field with `depth` hidden layers of `width` units that starts at zero: the identity."""
+        """A field with `depth` hidden layers of `width` units that starts at zero: the identity.
+
+        Args:
+            key: for the random start.
+            dim: dimensions D.
+            width: hidden units of the field.
+            depth: hidden layers of the field.
+            tolerance: of the solver, relative and absolute.
+            exact: the trace by D derivatives, or Hutchinson's unbiased estimate.
+        """
         key_net, key_probe = jax.random.split(key)
         field = MLP.init(key_net, dim + 1, dim, width, depth)
         return Continuous(field, None if exact else Probe.init(key_probe), tolerance)

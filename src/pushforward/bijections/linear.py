@@ -25,7 +25,12 @@ class Permutation(Bijection):
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int) -> "Permutation":
-        """A random permutation; where the draw is the identity, which mixes nothing, the cyclic shift."""
+        """A random permutation; where the draw is the identity, which mixes nothing, the cyclic shift.
+
+        Args:
+            key: for the order.
+            dim: dimensions D.
+        """
         order = jnp.arange(dim)
         drawn = jax.random.permutation(key, dim)
         return Permutation(jnp.where(jnp.all(drawn == order), jnp.roll(order, 1), drawn))
@@ -92,7 +97,12 @@ class Rotation(Unconstrained):
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int) -> "Rotation":
-        """A random rotation; in two dimensions by some 80 degrees either way."""
+        """A random rotation; in two dimensions by some 80 degrees either way.
+
+        Args:
+            key: for the random start.
+            dim: dimensions D.
+        """
         return Rotation(jax.random.normal(key, (dim, dim)) / dim**0.5)
 
     @property
@@ -123,7 +133,13 @@ class Householder(Unconstrained):
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int, reflections: int | None = None) -> "Householder":
-        """Random reflections, D of them unless given."""
+        """Random reflections, D of them unless given.
+
+        Args:
+            key: for the random start.
+            dim: dimensions D.
+            reflections: how many; as many as dimensions unless given.
+        """
         return Householder(jax.random.normal(key, (dim if reflections is None else reflections, dim)))
 
     @property
@@ -163,7 +179,12 @@ class LULinear(Unconstrained):
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int) -> "LULinear":
-        """A random permutation, which training turns into any matrix near it."""
+        """A random permutation, which training turns into any matrix near it.
+
+        Args:
+            key: for the random start.
+            dim: dimensions D.
+        """
         return LULinear(jnp.zeros((dim, dim)), jnp.zeros(dim), Permutation.init(key, dim))
 
     @property

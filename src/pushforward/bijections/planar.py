@@ -36,6 +36,11 @@ class Planar(Unconstrained):
 
         `"xavier"` draws `w` uniformly so that `w.z` has variance 2/3 in every dimension, which keeps tanh off its
         flat parts at the start; `"plain"` draws `w` and `u` from N(0, I), so that `w.z` grows with the dimension.
+
+        Args:
+            key: for the random start.
+            dim: dimensions D.
+            initialisation: `"xavier"` or `"plain"`.
         """
         key_w, key_u = jax.random.split(key)
         if initialisation == "plain":

@@ -28,7 +28,12 @@ class Radial(Unconstrained):
 
     @staticmethod
     def init(key: PRNGKeyArray, dim: int) -> "Radial":
-        """A random layer: the centre from N(0, I), reach and strength near `softplus(0)`."""
+        """A random layer: the centre from N(0, I), reach and strength near `softplus(0)`.
+
+        Args:
+            key: for the random start.
+            dim: dimensions D.
+        """
         key_z0, key_alpha, key_beta = jax.random.split(key, 3)
         return Radial(
             jax.random.normal(key_z0, (dim,)),

@@ -38,6 +38,14 @@ class Residual(Bijection):
     ) -> "Residual":
         """A random layer with `depth` hidden layers of `width` units.
 
+        Args:
+            key: for the random start.
+            dim: dimensions D.
+            width: hidden units of the network.
+            depth: hidden layers of the network.
+            coefficient: its Lipschitz constant, below 1.
+            exact: the log-determinant from the Jacobian, or an unbiased estimate.
+
         Raises:
             ValueError: `coefficient` is not between 0 and 1.
         """

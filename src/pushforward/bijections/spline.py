@@ -55,7 +55,13 @@ class Spline(Bijection):
 
     @staticmethod
     def identity(dim: int, bins: int = 8, bound: float = 5.0) -> "Spline":
-        """The spline that does nothing yet."""
+        """The spline that does nothing yet.
+
+        Args:
+            dim: dimensions D.
+            bins: bins of each spline.
+            bound: where the linear tails begin.
+        """
         refuse_bins(bins)
         return Spline(jnp.zeros((dim, bins)), jnp.zeros((dim, bins)), jnp.zeros((dim, bins - 1)), bound)
 
@@ -111,7 +117,12 @@ class CircularSpline(Bijection):
 
     @staticmethod
     def identity(dim: int, bins: int = 8) -> "CircularSpline":
-        """The spline that does nothing yet."""
+        """The spline that does nothing yet.
+
+        Args:
+            dim: angles D.
+            bins: bins of each spline.
+        """
         return CircularSpline(jnp.zeros((dim, bins)), jnp.zeros((dim, bins)), jnp.zeros((dim, bins)), jnp.zeros(dim))
 
     @property

@@ -34,6 +34,11 @@ class Sylvester(Unconstrained):
     def init(key: PRNGKeyArray, orthogonal: Bijection, rank: int | None = None) -> "Sylvester":
         """A random layer of rank M, D unless given, with entries of variance 1/M.
 
+        Args:
+            key: for the random start.
+            orthogonal: the map Q, whose columns the layer uses.
+            rank: M, the width of the layer; D unless given.
+
         Raises:
             ValueError: `rank` is not between 1 and D.
         """

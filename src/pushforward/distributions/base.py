@@ -53,7 +53,12 @@ class Distribution(eqx.Module):
         return x, self._log_prob(x)
 
     def sample(self, key: PRNGKeyArray, shape: Shape = ()) -> Float[Array, "..."]:
-        """Independent samples, `(*shape, *event shape)`; a number for `shape` is one axis."""
+        """Independent samples, `(*shape, *event shape)`; a number for `shape` is one axis.
+
+        Args:
+            key: for the draws.
+            shape: of the batch; one sample, without a batch axis, unless given.
+        """
         (distribution,) = in_one_dtype(self)
         return distribution._sample(key, batch_of(shape))
 
@@ -80,7 +85,12 @@ class Distribution(eqx.Module):
     def sample_and_log_prob(
         self, key: PRNGKeyArray, shape: Shape = ()
     ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-        """Samples and their log-densities, without inverting anything."""
+        """Samples and their log-densities, without inverting anything.
+
+        Args:
+            key: for the draws.
+            shape: of the batch; one sample, without a batch axis, unless given.
+        """
         (distribution,) = in_one_dtype(self)
         return distribution._sample_and_log_prob(key, batch_of(shape))
 
@@ -95,6 +105,12 @@ class Distribution(eqx.Module):
 
 
 def over_batch(function: Callable[..., T], batch: tuple[int, ...], *arrays: Array) -> T:
-    """`function` of one sample, applied over the leading `batch` axes of every array."""
+    """`function` of one sample, applied over the leading `batch` axes of every array.
+
+    Args:
+        function: of one sample.
+        batch: the leading axes.
+        arrays: the arguments of `function`, each with these axes.
+    """
     flat = [array.reshape(-1, *array.shape[len(batch) :]) for array in arrays]
     return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), jax.vmap(function)(*flat))

@@ -42,7 +42,12 @@ class FamilyMixture(Distribution):
     def standard(
         dim: int, families: Sequence[type[LocationScale]] = (Normal, Laplace, Logistic, StudentT)
     ) -> "FamilyMixture":
-        """Equal weights of trained families, each as its `standard` is, in `dim` dimensions."""
+        """Equal weights of trained families, each as its `standard` is, in `dim` dimensions.
+
+        Args:
+            dim: dimensions D.
+            families: the components, types of location-scale distributions.
+        """
         components = tuple(family.standard(dim, trained=True) for family in families)
         return FamilyMixture(jnp.zeros((len(components), dim)), components)
 

@@ -29,7 +29,13 @@ class GeneralizedNormal(LocationScale):
 
     @staticmethod
     def standard(dim: int, trained: bool = False, beta: float = 2.0) -> "GeneralizedNormal":
-        """Location 0, scale 1 and shape `beta` in `dim` dimensions."""
+        """Location 0, scale 1 and shape `beta` in `dim` dimensions.
+
+        Args:
+            dim: dimensions D.
+            trained: whether location and scale are parameters that training changes.
+            beta: exponent; 2 is Normal, 1 is Laplace.
+        """
         return GeneralizedNormal(jnp.zeros(dim), jnp.zeros(dim), trained, log_beta=jnp.full(dim, math.log(beta)))
 
     def _noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:

@@ -35,7 +35,12 @@ class LocationScale(Distribution):
 
     @classmethod
     def standard(cls: type[Family], dim: int, trained: bool = False) -> Family:
-        """Location 0 and scale 1 in `dim` dimensions."""
+        """Location 0 and scale 1 in `dim` dimensions.
+
+        Args:
+            dim: dimensions D.
+            trained: whether location and scale are parameters that training changes.
+        """
         return cls(jnp.zeros(dim), jnp.zeros(dim), trained)
 
     @abstractmethod

@@ -37,6 +37,10 @@ class MultivariateNormal(Distribution):
     def from_covariance(loc: Float[Array, " D"], covariance: Float[Array, "D D"]) -> "MultivariateNormal":
         """N(loc, covariance).
 
+        Args:
+            loc: mean, `(D,)`.
+            covariance: `(D, D)`, symmetric and positive definite.
+
         Raises:
             ValueError: `covariance` is not symmetric and positive definite.
         """

@@ -61,7 +61,12 @@ class Pushforward(Distribution):
     def sample_and_score(
         self, key: PRNGKeyArray, shape: Shape = ()
     ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
-        """Samples, their log-densities, and the gradient of the log-density at each, without inverting anything."""
+        """Samples, their log-densities, and the gradient of the log-density at each, without inverting anything.
+
+        Args:
+            key: for the draws.
+            shape: of the batch; one sample, without a batch axis, unless given.
+        """
         (flow,) = in_one_dtype(self)
         batch = batch_of(shape)
         z, log_prob = flow.base.sample_and_log_prob(key, batch)

@@ -28,7 +28,13 @@ class StudentT(LocationScale):
 
     @staticmethod
     def standard(dim: int, trained: bool = False, df: float = 3.0) -> "StudentT":
-        """Location 0, scale 1 and `df` degrees of freedom in `dim` dimensions."""
+        """Location 0, scale 1 and `df` degrees of freedom in `dim` dimensions.
+
+        Args:
+            dim: dimensions D.
+            trained: whether location, scale and degrees of freedom are parameters that training changes.
+            df: degrees of freedom.
+        """
         return StudentT(jnp.zeros(dim), jnp.zeros(dim), trained, log_df=jnp.full(dim, math.log(df)))
 
     def _noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:

@@ -98,6 +98,10 @@ def sigmoidal_schedule(temperatures: int, delta: float = 4.0) -> Float[Array, " 
     They are equally far apart on the logistic curve between `-delta` and `delta`, shifted and scaled to end at 0 and 1
     (Grosse, Ghahramani & Adams, 2015, section 5).
 
+    Args:
+        temperatures: steps of the path.
+        delta: half the length of the curve that is used.
+
     Raises:
         ValueError: `temperatures` or `delta` is not positive.
     """

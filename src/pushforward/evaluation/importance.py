@@ -43,6 +43,12 @@ def log_weights(
     """`log density - log q` at draws from `flow`; their number is `samples` rounded up to a multiple of 4096.
 
     The draws are made 4096 at a time, so that memory does not grow with the length of the flow times their number.
+
+    Args:
+        flow: what is drawn from.
+        log_density: unnormalised, of a batch `(n, D)`, in nats.
+        key: for the draws.
+        samples: how many, n.
     """
 
     def batch(key: PRNGKeyArray) -> Float[Array, " batch"]:

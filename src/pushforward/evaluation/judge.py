@@ -80,6 +80,12 @@ class Judgement:
 def judge(flow: Pushforward, target: Target, key: PRNGKeyArray, samples: int = 2**17) -> Judgement:
     """Judge `flow` by `samples` of its own draws and, in two dimensions, by quadrature on a grid.
 
+    Args:
+        flow: fitted to the target.
+        target: what it was fitted to.
+        key: for the draws.
+        samples: draws of the flow.
+
     Example:
         >>> judge(flow, targets.make("u1"), jax.random.key(0)).kl
     """

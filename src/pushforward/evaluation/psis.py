@@ -56,6 +56,10 @@ def verdict(k_hat: float | None, ess_fraction: float = 1.0) -> str:
     """What a k-hat says about importance sampling, in words (thresholds of Vehtari et al., 2024).
 
     A light tail of weights of which next to none counts, as those of a flow far from its target, is not called good.
+
+    Args:
+        k_hat: shape of the tail of the weights; None where there is none.
+        ess_fraction: effective sample size as a fraction of the draws.
     """
     if k_hat is None:
         return "too few distinct weights to judge the tail"

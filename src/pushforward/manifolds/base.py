@@ -31,7 +31,12 @@ class Manifold(eqx.Module):
 
     @abstractmethod
     def sample(self, key: PRNGKeyArray, shape: tuple[int, ...] = ()) -> Float[Array, "..."]:
-        """Independent points of the manifold, `(*shape, k)`."""
+        """Independent points of the manifold, `(*shape, k)`.
+
+        Args:
+            key: for the draws.
+            shape: of the batch; one sample, without a batch axis, unless given.
+        """
 
     @abstractmethod
     def log_density(self, points: Float[Array, "*batch k"]) -> Float[Array, "*batch"]:
@@ -42,7 +47,13 @@ class Manifold(eqx.Module):
 
     @abstractmethod
     def log_convolution(self, x: Float[Array, " k"], noise: Noise, scale: Float[Array, ""]) -> Float[Array, ""]:
-        """Log-density at one `x` of R^k of a point of the manifold plus `scale` times the noise."""
+        """Log-density at one `x` of R^k of a point of the manifold plus `scale` times the noise.
+
+        Args:
+            x: points, `(..., D)`.
+            noise: law of the noise.
+            scale: of the noise.
+        """
 
     def admits(self, noise: Noise) -> bool:
         """Whether `log_convolution` is exact for this noise."""

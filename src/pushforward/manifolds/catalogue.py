@@ -80,6 +80,10 @@ MANIFOLDS: dict[str, Callable[..., Manifold]] = {
 def make(name: str, dim: int | None = None) -> Manifold:
     """The manifold called `name`, one of `MANIFOLDS`, of dimension `dim` where it is given.
 
+    Args:
+        name: of a manifold.
+        dim: dimensions D of the space around it.
+
     Raises:
         UserError: there is no such manifold, or it does not exist in `dim` dimensions.
     """

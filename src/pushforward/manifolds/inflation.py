@@ -54,6 +54,10 @@ class Inflated(Distribution):
     ) -> "Inflated":
         """The same with other, positive scales, traced ones too; `normal_scale` is `scale` unless it is given.
 
+        Args:
+            scale: of the noise.
+            normal_scale: of the noise across the manifold, where it is another.
+
         Raises:
             UserError: `normal_scale` is given for a manifold that is not flat.
 

@@ -44,7 +44,12 @@ class Noise(eqx.Module):
         """The noise in `dim` dimensions."""
 
     def log_density(self, values: Float[Array, " D"], rounding: Scalar) -> Scalar:
-        """Log-density of the noise in nats, at values that carry rounding errors of the given size."""
+        """Log-density of the noise in nats, at values that carry rounding errors of the given size.
+
+        Args:
+            values: of the noise, in units of its scale.
+            rounding: uncertainty of the values.
+        """
         return self.law(values.size).log_prob(values)
 
     @abstractmethod
@@ -52,6 +57,10 @@ class Noise(eqx.Module):
         """A rule for integrals over an interval, in one dimension, of the density of the noise times a smooth function.
 
         The interval may be far in the tail, and long.
+
+        Args:
+            low: end of the interval, in units of the scale.
+            high: its other end.
         """
 
 

@@ -232,7 +232,12 @@ class DLGM(eqx.Module):
         return Normal.standard(self.latents)
 
     def log_joint(self, x: Float[Array, " D"], z: Float[Array, " latents"]) -> Float[Array, ""]:
-        """`log p(x, z)` in nats."""
+        """`log p(x, z)` in nats.
+
+        Args:
+            x: one observation.
+            z: one latent vector.
+        """
         return self.prior.log_prob(z) + self.decoder(z).log_prob(x)
 
     def sample(self, key: PRNGKeyArray) -> tuple[Float[Array, " D"], Float[Array, " latents"]]:

@@ -46,6 +46,13 @@ def draw(
     `stick-the-landing` leaves out the score of q (Roeder et al., 2017). `doubly-reparameterised` also multiplies the
     gradient through every draw by its normalised weight, which makes that of the importance-weighted bound unbiased
     (Tucker et al., 2019, "Doubly reparameterized gradient estimators for Monte Carlo objectives", equation 8).
+
+    Args:
+        model: the model.
+        x: one observation.
+        key: for the draws.
+        draws: latent vectors.
+        gradient: the estimator.
     """
     posterior = model.posterior(x)
     if gradient == "reparameterised":

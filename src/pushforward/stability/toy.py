@@ -30,12 +30,22 @@ def scale_optimum(second_moment: Float[Array, "*n"]) -> Float[Array, "*n"]:
 
 
 def scale_gradient(u: Float[Array, "*n"], second_moment: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """The derivative of the loss in `u`: `exp(2 e) - 1` at the distance `e` from the optimum."""
+    """The derivative of the loss in `u`: `exp(2 e) - 1` at the distance `e` from the optimum.
+
+    Args:
+        u: log scale.
+        second_moment: of the data.
+    """
     return second_moment * jnp.exp(2 * u) - 1
 
 
 def scale_curvature(u: Float[Array, "*n"], second_moment: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """The second derivative of the loss in `u`: `2 exp(2 e)` at the distance `e` from the optimum."""
+    """The second derivative of the loss in `u`: `2 exp(2 e)` at the distance `e` from the optimum.
+
+    Args:
+        u: log scale.
+        second_moment: of the data.
+    """
     return 2 * second_moment * jnp.exp(2 * u)
 
 
@@ -43,6 +53,10 @@ def largest_stable_rate(u: Float[Array, "*n"], second_moment: Float[Array, "*n"]
     """2 over the curvature, `exp(-2 e)`: above it gradient descent on the parabola that touches the loss diverges.
 
     At the optimum it is 1 for every variance of the data.
+
+    Args:
+        u: log scale.
+        second_moment: of the data.
     """
     return 2 / scale_curvature(u, second_moment)
 

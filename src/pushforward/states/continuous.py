@@ -35,7 +35,12 @@ class Continuous(ABC):
 
     @abstractmethod
     def cdf(self, y: Values, side: Side = "right") -> Values:
-        """`P(Y <= y)`, or `P(Y < y)` from the left: they differ for samples only."""
+        """`P(Y <= y)`, or `P(Y < y)` from the left: they differ for samples only.
+
+        Args:
+            y: values of log p.
+            side: `"right"` for P(log p <= y), `"left"` for P(log p < y).
+        """
 
     @abstractmethod
     def quantile(self, u: Values) -> Values:

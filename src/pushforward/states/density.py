@@ -87,7 +87,12 @@ class DensityOfStates:
         return atoms + self.continuous_mass * (self.continuous.variance + (self.continuous.mean - self.mean) ** 2)
 
     def cdf(self, y: ArrayLike, side: Side = "right") -> Float[np.ndarray, "..."]:
-        """`P(Y <= y)`, from the left `P(Y < y)`; of the shape of `y`."""
+        """`P(Y <= y)`, from the left `P(Y < y)`; of the shape of `y`.
+
+        Args:
+            y: values of log p.
+            side: `"right"` for P(log p <= y), `"left"` for P(log p < y).
+        """
         y = np.asarray(y, np.float64)
         flat = y.ravel()
         below = np.concatenate([[0.0], np.cumsum(self.masses)])

@@ -19,6 +19,10 @@ def wasserstein(a: DensityOfStates, b: DensityOfStates) -> float:
     """The 1-Wasserstein distance, in nats: the area between the two distribution functions.
 
     It is exact between samples, and right to 1e-6 of its size for closed forms; inf where the masses at `-inf` differ.
+
+    Args:
+        a: a density of states.
+        b: another.
     """
     if abs(a.zero_mass - b.zero_mass) > 1e-12:
         return np.inf
@@ -33,14 +37,24 @@ def wasserstein(a: DensityOfStates, b: DensityOfStates) -> float:
 
 
 def centred_wasserstein(a: DensityOfStates, b: DensityOfStates) -> float:
-    """The 1-Wasserstein distance, in nats, once both have the mean 0: what no constant log-determinant repairs."""
+    """The 1-Wasserstein distance, in nats, once both have the mean 0: what no constant log-determinant repairs.
+
+    Args:
+        a: a density of states.
+        b: another.
+    """
     if a.zero_mass or b.zero_mass:
         return np.inf
     return wasserstein(a.shift(-a.mean), b.shift(-b.mean))
 
 
 def mean_gap(a: DensityOfStates, b: DensityOfStates) -> float:
-    """`mean of a - mean of b`, in nats; between the densities of states of p and q it is `H(q) - H(p)`."""
+    """`mean of a - mean of b`, in nats; between the densities of states of p and q it is `H(q) - H(p)`.
+
+    Args:
+        a: a density of states.
+        b: another.
+    """
     return a.mean - b.mean if a.zero_mass == 0 == b.zero_mass else np.nan
 
 

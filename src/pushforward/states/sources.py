@@ -49,6 +49,11 @@ def density_of_states(
 def from_draws(distribution: Distribution, key: PRNGKeyArray, samples: int = SAMPLES) -> DensityOfStates:
     """The density of states of a distribution, from `samples` of its own draws.
 
+    Args:
+        distribution: what is drawn from, and whose log density is taken.
+        key: for the draws.
+        samples: how many.
+
     Raises:
         UserError: there are no samples, or a log-density is NaN or +inf.
     """

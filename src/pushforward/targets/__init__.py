@@ -27,6 +27,12 @@ TARGETS: dict[str, Callable[[int], Target]] = {
 def make(name: str, dim: int | None = None, *, log_z: float | None = None, box: Box | None = None) -> Target:
     """The target called `name`: one of `TARGETS`, in 2 dimensions unless `dim` says more, or `module:function`.
 
+    Args:
+        name: one of `TARGETS`, or `module:function`.
+        dim: dimensions D.
+        log_z: log normaliser in nats of a function of your own, where it is known.
+        box: region that figures show, for a function of your own.
+
     Raises:
         UserError: there is no such target, it does not exist in `dim` dimensions, or a function is not usable.
     """

@@ -26,6 +26,13 @@ def from_callable(
 
     The function must be written with `jax.numpy`. It is evaluated at 256 draws from N(0, I).
 
+    Args:
+        log_density: unnormalised log density of one point `(D,)`, written with `jax.numpy`.
+        dim: dimensions D.
+        name: what reports call it.
+        log_z: log normaliser in nats, where it is known.
+        box: region that figures show, a pair of ends for each dimension.
+
     Raises:
         UserError: it cannot be traced by JAX, does not return one real number, or is not finite at some draw, value or
             gradient.
@@ -60,6 +67,12 @@ def from_callable(
 
 def from_path(path: str, dim: int | None, *, log_z: float | None = None, box: Box | None = None) -> Target:
     """The target of `module:function`, imported from the Python path or the current folder.
+
+    Args:
+        path: `module:function`.
+        dim: dimensions D.
+        log_z: log normaliser in nats, where it is known.
+        box: region that figures show.
 
     Raises:
         UserError: the module or the function is not there, `dim` is missing, or `from_callable` refuses it.

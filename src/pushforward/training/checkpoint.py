@@ -63,6 +63,10 @@ class Checkpoints:
     def save(self, step: int, state: object) -> None:
         """Write `state`, a pytree of arrays.
 
+        Args:
+            step: steps done.
+            state: a pytree of arrays.
+
         Raises:
             CheckpointError: it cannot be written; earlier checkpoints are untouched.
         """

@@ -21,12 +21,23 @@ MOST_IN_TURN = 16
 
 
 def ensemble(make: Callable[[PRNGKeyArray], M], key: PRNGKeyArray, members: int) -> M:
-    """Independent models made by `make`, along a leading axis of every array leaf."""
+    """Independent models made by `make`, along a leading axis of every array leaf.
+
+    Args:
+        make: from a key to a model.
+        key: split among the members.
+        members: how many.
+    """
     return eqx.filter_vmap(make)(jax.random.split(key, members))
 
 
 def member(models: M, index: int) -> M:
-    """One model of an ensemble."""
+    """One model of an ensemble.
+
+    Args:
+        models: an ensemble.
+        index: of the member.
+    """
     return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, models)
 
 

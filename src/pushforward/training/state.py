@@ -67,6 +67,12 @@ def restore_models(checkpoints: Checkpoints, step: int, models: M, *, best: bool
 
     It comes in the precision that it was trained in, whatever that of this process.
 
+    Args:
+        checkpoints: of the run.
+        step: at which it was saved.
+        models: an ensemble of the same structure.
+        best: whether each member is as its best step had it.
+
     Raises:
         CheckpointError: it cannot be read, or is of another model.
     """
