@@ -110,16 +110,16 @@ class Annealing(eqx.Module):
 
 
 def in_batches(
-    function: Callable[..., tuple[Array, ...]],
+    function: Callable[..., tuple[Any, ...]],
     model: DLGM,
     inputs: tuple[Array, ...],
     size: int,
     on_progress: OnProgress | None = None,
-) -> tuple[np.ndarray, ...]:
+) -> tuple[Any, ...]:
     """`function(model, *inputs)` of one observation, for all of them, `size` at a time; the results in NumPy.
 
     Args:
-        function: pure; it returns arrays.
+        function: pure; it returns a tuple of pytrees of arrays.
         model: passed on whole.
         inputs: arrays with a leading axis of the observations.
         size: bounds the memory.

@@ -10,6 +10,7 @@ from pushforward.experiments.dlgm.config import DlgmConfig, EvaluateConfig
 from pushforward.experiments.dlgm.evaluation import run_evaluation
 from pushforward.experiments.dlgm.presets import PRESETS
 from pushforward.experiments.dlgm.run import DlgmRun
+from pushforward.experiments.families import Planar
 from pushforward.experiments.runs import open_run
 from pushforward.studies.base import Study, finished_run
 from pushforward.studies.dlgm.config import DlgmStudyConfig
@@ -50,10 +51,10 @@ PAPER = Budget((0, 10, 20, 40, 80), 3, 100_000, 10_000, 500, 1_000, 16, 1_000)
 
 FIGURE_4 = {"planar": {"flow": "planar"}, "nice": {"flow": "nice"}}
 TABLE_3 = {"planar": {"flow": "planar"}}
-AMORTISED = {
+AMORTISED: dict[str, dict[str, Any]] = {
     "amortised": {"flow": "planar", "amortised": "parameters"},
-    "static, initialised": {"flow": "planar", "amortised": "none", "initialisation": "xavier"},
-    "static, plain": {"flow": "planar", "amortised": "none", "initialisation": "plain"},
+    "static, initialised": {"flow": "planar", "amortised": "none", "settings": Planar(initialisation="xavier")},
+    "static, plain": {"flow": "planar", "amortised": "none", "settings": Planar(initialisation="plain")},
 }
 
 
