@@ -1,64 +1,177 @@
-"""Where a distribution has its mass."""
+"""The supports that parameters of a model have, each with its bijection from R^k."""
 
-import equinox as eqx
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
 
-from pushforward.border import check_arrays
+from pushforward.bijections import (
+    Bijection,
+    Chain,
+    CorrelationCholesky,
+    OntoBox,
+    Ordered,
+    Reshape,
+    Stereographic,
+    StickBreaking,
+)
+from pushforward.boxes import Box
+from pushforward.types import Numbers
 
-__all__ = ["Box"]
+__all__ = [
+    "Support",
+    "circle",
+    "correlation_cholesky",
+    "greater_than",
+    "interval",
+    "less_than",
+    "ordered",
+    "positive",
+    "real",
+    "simplex",
+    "unit_vector",
+]
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
-class Box(eqx.Module):
-    """The points with `low <= x <= high` in every number of an event; an infinite end is none.
+@dataclass(frozen=True)
+class Support:
+    """Where an array of parameters lies.
 
     Attributes:
-        low: of the event shape.
-        high: of the event shape.
-        integers: only whole numbers lie in it.
-
-    Raises:
-        ValueError: the two have different shapes.
+        make: makes the bijection from coordinates `(k,)` to the array. Of a circle it is the identity: the coordinates
+            are angles.
+        words: what follows the name of the parameter in a description, such as `> 0`; nothing of a real one.
+        periodic: whether coordinates that differ by 2 pi are the same.
     """
 
-    low: Float[Array, "*event"]
-    high: Float[Array, "*event"]
-    integers: bool = eqx.field(static=True, default=False)
-
-    def __check_init__(self) -> None:
-        check_arrays(self)
-
-    @staticmethod
-    def whole(shape: tuple[int, ...]) -> "Box":
-        """All arrays of an event shape."""
-        return Box(jnp.full(shape, -jnp.inf), jnp.full(shape, jnp.inf))
-
-    @staticmethod
-    def between(low: float, high: float, shape: tuple[int, ...], integers: bool = False) -> "Box":
-        """The same two ends for every number of an event.
-
-        Args:
-            low: smallest value of every number.
-            high: largest value.
-            shape: event shape.
-            integers: whether values are whole numbers.
-        """
-        return Box(
-            jnp.full(shape, low, jnp.result_type(float)), jnp.full(shape, high, jnp.result_type(float)), integers
-        )
+    make: Callable[[], Bijection]
+    words: str = ""
+    periodic: bool = False
 
     @property
-    def is_whole(self) -> Bool[Array, ""]:
-        """Whether no number has an end."""
-        return jnp.all((self.low == -jnp.inf) & (self.high == jnp.inf))
+    def bijection(self) -> Bijection:
+        """From coordinates to the array; its constants have the precision that JAX has now."""
+        return self.make()
 
-    def contains(self, x: Float[Array, "*batch_and_event"]) -> Bool[Array, "*batch"]:
-        """Whether each sample lies in the box, `(*batch, *event)` -> `batch`."""
-        inside = (x >= jnp.broadcast_to(self.low, x.shape)) & (x <= jnp.broadcast_to(self.high, x.shape))
-        if self.integers:
-            inside &= x == jnp.round(x)
-        return jnp.all(inside, axis=tuple(range(x.ndim - self.low.ndim, x.ndim)))
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array."""
+        return self.bijection.out_shape
+
+    @property
+    def size(self) -> int:
+        """The number k of coordinates."""
+        return self.bijection.shape[0]
+
+    def coordinates(self, value: Numbers, name: str = "the value") -> jax.Array:
+        """The coordinates `(k,)` of an array.
+
+        Args:
+            value: the array.
+            name: of the parameter, for messages.
+
+        Raises:
+            ValueError: the array has another shape, or lies outside of the support.
+        """
+        value = jnp.asarray(value, jnp.result_type(float))
+        if value.shape != self.shape:
+            raise ValueError(f"{name} has shape {self.shape}, got {value.shape}")
+        coordinates = self.bijection.inverse(value)
+        there = np.asarray(self.bijection.forward(coordinates))
+        turned = self.periodic and np.isfinite(value).all()
+        if not (np.isfinite(coordinates).all() and (turned or np.allclose(there, value, rtol=1e-3, atol=1e-5))):
+            raise ValueError(f"{name} must be {self.words or 'finite'}, got {np.asarray(value).tolist()}")
+        return coordinates
+
+
+def real(shape: tuple[int, ...] = ()) -> Support:
+    """All arrays of a shape."""
+    return _box(shape, -math.inf, math.inf, "")
+
+
+def positive(shape: tuple[int, ...] = ()) -> Support:
+    """Arrays of positive numbers, by `exp`."""
+    return _box(shape, 0.0, math.inf, "> 0")
+
+
+def greater_than(low: float, shape: tuple[int, ...] = ()) -> Support:
+    """Arrays of numbers above a bound, by `low + exp(x)`.
+
+    Args:
+        low: the bound.
+        shape: of the array.
+    """
+    return _box(shape, low, math.inf, f"> {low:g}")
+
+
+def less_than(high: float, shape: tuple[int, ...] = ()) -> Support:
+    """Arrays of numbers below a bound, by `high - exp(-x)`.
+
+    Args:
+        high: the bound.
+        shape: of the array.
+    """
+    return _box(shape, -math.inf, high, f"< {high:g}")
+
+
+def interval(low: float, high: float, shape: tuple[int, ...] = ()) -> Support:
+    """Arrays of numbers between two bounds, by a stretched sigmoid.
+
+    Args:
+        low: the lower bound.
+        high: the upper bound.
+        shape: of the array.
+
+    Raises:
+        ValueError: the lower bound is not below the upper one.
+    """
+    if not low < high:
+        raise ValueError(f"the lower bound of an interval must be below the upper one, got {low} and {high}")
+    return _box(shape, low, high, f"in ({low:g}, {high:g})")
+
+
+def ordered(shape: tuple[int, ...]) -> Support:
+    """Arrays `(*batch, k)` that increase along the last axis."""
+    return _checked(lambda: _of_coordinates(Ordered(shape)), "ordered")
+
+
+def simplex(shape: tuple[int, ...]) -> Support:
+    """Arrays `(*batch, k)` of positive numbers that sum to 1 along the last axis, by stick breaking."""
+    return _checked(lambda: _of_coordinates(StickBreaking(shape)), "on the simplex")
+
+
+def correlation_cholesky(shape: tuple[int, ...]) -> Support:
+    """Cholesky factors `(*batch, k, k)` of correlation matrices."""
+    return _checked(lambda: _of_coordinates(CorrelationCholesky(shape)), "the Cholesky factor of a correlation matrix")
+
+
+def unit_vector(shape: tuple[int, ...]) -> Support:
+    """Arrays `(*batch, k)` of length 1 along the last axis, by the stereographic projection."""
+    return _checked(lambda: _of_coordinates(Stereographic(shape)), "a unit vector")
+
+
+def circle(shape: tuple[int, ...] = ()) -> Support:
+    """Angles in [-pi, pi), whose ends are one point."""
+    return Support(real(shape).make, "an angle", periodic=True)
+
+
+def _checked(make: Callable[[], Bijection], words: str) -> Support:
+    """The support, whose bijection is made once to refuse shapes that cannot be."""
+    make()
+    return Support(make, words)
+
+
+def _box(shape: tuple[int, ...], low: float, high: float, words: str) -> Support:
+    return Support(lambda: _of_coordinates(OntoBox(Box.between(low, high, shape))), words)
+
+
+def _of_coordinates(bijection: Bijection) -> Bijection:
+    """The bijection of the flattened array."""
+    return Chain((Reshape((math.prod(bijection.shape),), bijection.shape), bijection))

@@ -29,6 +29,7 @@ from pushforward.bijections import (
     LULinear,
     MaskedAutoregressive,
     OntoBox,
+    Ordered,
     PartialExp,
     Permutation,
     Planar,
@@ -52,9 +53,9 @@ from pushforward.bijections import (
     TriangularAffine,
     VolumePreservingAffine,
 )
+from pushforward.boxes import Box
 from pushforward.flows import glow
 from pushforward.nets import MADE, MLP, OnCircle
-from pushforward.supports import Box
 from tests.checks import randomised
 
 Make = Callable[[PRNGKeyArray, int], Bijection]
@@ -210,6 +211,12 @@ ENTRIES = {
     "exp": Entry(plain(lambda dim: Exp((dim,))), domain=moderate, codomain=positive),
     "onto a box": Entry(
         plain(onto_box), domain=lambda x: 6 * jnp.tanh(x / 6), codomain=in_the_box, trained=False, drawn=False
+    ),
+    "ordered": Entry(
+        plain(lambda dim: Ordered((2, dim))),
+        least_dim=2,
+        domain=moderate,
+        codomain=lambda y: jnp.cumsum(positive(y), -1),
     ),
     "leaky relu": Entry(plain(lambda dim: LeakyReLU((dim,)))),
     "spline": Entry(plain(lambda dim: Spline.identity(dim, bins=4, bound=3.0))),

@@ -21,8 +21,8 @@ from pushforward.bijections import (
     Stack,
     Tanh,
 )
+from pushforward.boxes import Box
 from pushforward.distributions import Mixture, Normal, Pushforward, Uniform
-from pushforward.supports import Box
 from tests.bijections.constructors import ENTRIES as BIJECTIONS
 from tests.checks import randomised
 from tests.contracts.test_border import distribution_of, every_recipe, flow_of

@@ -4,6 +4,7 @@ from pushforward.bijections.affine import ActNorm, DiagonalAffine, Scaling, Tran
 from pushforward.bijections.autoregressive import MaskedAutoregressive
 from pushforward.bijections.base import Bijection, Volume
 from pushforward.bijections.compose import Chain, Concatenate, Frozen, Inverse, Pointwise, Stack
+from pushforward.bijections.constraints import CorrelationCholesky, Ordered, Stereographic, StickBreaking
 from pushforward.bijections.continuous import Continuous
 from pushforward.bijections.coupling import Coupling
 from pushforward.bijections.elementwise import Exp, LeakyReLU, OntoBox, PartialExp, Sigmoid, Softplus, Tanh
@@ -36,6 +37,7 @@ __all__ = [
     "CircularSpline",
     "Concatenate",
     "Continuous",
+    "CorrelationCholesky",
     "Coupling",
     "DeepSigmoidal",
     "DiagonalAffine",
@@ -47,6 +49,7 @@ __all__ = [
     "LeakyReLU",
     "MaskedAutoregressive",
     "OntoBox",
+    "Ordered",
     "PartialExp",
     "Permutation",
     "Planar",
@@ -63,6 +66,8 @@ __all__ = [
     "Spline",
     "Squeeze",
     "Stack",
+    "Stereographic",
+    "StickBreaking",
     "Sylvester",
     "Tanh",
     "Transformer",

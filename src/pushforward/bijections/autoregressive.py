@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Volume, WithLogDet
 from pushforward.bijections.transformers import Transformer
+from pushforward.boxes import Box
 from pushforward.nets import MADE, MaskedMLP
-from pushforward.supports import Box
 
 
 class MaskedAutoregressive(Bijection):

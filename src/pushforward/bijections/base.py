@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pushforward.border import check_arrays, identity_hash, in_one_dtype
+from pushforward.boxes import Box
 from pushforward.devices import refuse_wrong_sums
-from pushforward.supports import Box
 from pushforward.types import Numbers
 
 refuse_wrong_sums()

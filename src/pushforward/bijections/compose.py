@@ -12,7 +12,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from pushforward.bijections.base import Bijection, Volume, WithLogDet, WithScore
-from pushforward.supports import Box
+from pushforward.boxes import Box
 from pushforward.types import PRNGKeyArray
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Volume, WithLogDet
 from pushforward.bijections.transformers import Transformer
-from pushforward.supports import Box
+from pushforward.boxes import Box
 
 Network = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Scalar, Volume, WithLogDet
-from pushforward.supports import Box
+from pushforward.boxes import Box
 
 
 class Elementwise(Bijection):

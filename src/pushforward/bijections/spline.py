@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Volume, WithLogDet
-from pushforward.supports import Box
+from pushforward.boxes import Box
 
 LEAST_SIZE = 1e-3
 LEAST_SLOPE = 1e-3

@@ -15,7 +15,7 @@ from pushforward.bijections.affine import DiagonalAffine, Translation, VolumePre
 from pushforward.bijections.base import Bijection, Volume
 from pushforward.bijections.sigmoidal import DeepSigmoidal
 from pushforward.bijections.spline import CircularSpline, Spline, refuse_bins
-from pushforward.supports import Box
+from pushforward.boxes import Box
 
 
 class Transformer(eqx.Module):

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from pushforward.boxes import Box
 from pushforward.distributions.base import Distribution, over_batch
-from pushforward.supports import Box
 from pushforward.types import PRNGKeyArray
 
 

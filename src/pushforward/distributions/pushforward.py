@@ -6,8 +6,8 @@ from jaxtyping import Array, Float
 
 from pushforward.bijections import Bijection
 from pushforward.border import Shape, batch_of, in_one_dtype
+from pushforward.boxes import Box
 from pushforward.distributions.base import Distribution, over_batch
-from pushforward.supports import Box
 from pushforward.types import Numbers, PRNGKeyArray
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward.border import concrete
+from pushforward.boxes import Box
 from pushforward.distributions.base import Distribution, over_batch
-from pushforward.supports import Box
 from pushforward.types import PRNGKeyArray
 
 

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax.scipy.special import i0e
 from jaxtyping import Array, Bool, Float
 
+from pushforward.boxes import Box
 from pushforward.distributions.base import Distribution, over_batch
-from pushforward.supports import Box
 from pushforward.types import PRNGKeyArray
 
 

@@ -12,8 +12,8 @@ from numpyro.distributions.util import validate_sample
 
 from pushforward.bijections import OntoBox
 from pushforward.border import concrete
+from pushforward.boxes import Box
 from pushforward.distributions import Distribution, over_batch
-from pushforward.supports import Box
 
 
 class NumPyroDistribution(dist.Distribution):
