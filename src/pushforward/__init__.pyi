@@ -6,12 +6,15 @@ from . import distributions as distributions
 from . import drawing as drawing
 from . import evaluation as evaluation
 from . import flows as flows
+from . import inference as inference
 from . import manifolds as manifolds
 from . import nets as nets
 from . import objectives as objectives
 from . import stability as stability
 from . import states as states
+from . import supports as supports
 from . import targets as targets
 from . import training as training
 from .experiments.runs import load as load
 from .experiments.runs import open_run as open_run
+from .saving import save as save
