@@ -2,12 +2,15 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pushforward.errors import UserError
 
-__all__ = ["forget_programs", "has_wrong_sums", "memory_maps", "refuse_wrong_sums", "use_all_cores"]
+__all__ = ["double_precision", "forget_programs", "has_wrong_sums", "memory_maps", "refuse_wrong_sums", "use_all_cores"]
 
 OVERRIDE = "PUSHFORWARD_ANY_JAX"
 LIMIT_OF_MAPS = Path("/proc/sys/vm/max_map_count")
@@ -51,6 +54,20 @@ def refuse_wrong_sums() -> None:
 def has_wrong_sums(release: str) -> bool:
     """Whether this version of JAX is one of 0.9.0 to 0.10.2."""
     return (0, 9) <= tuple(int(part) for part in release.split(".")[:2]) < (0, 11)
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """Within it, JAX computes in double precision on a CPU; elsewhere as the user has set it."""
+    import jax
+
+    if jax.default_backend() != "cpu" or jax.config.jax_enable_x64:
+        yield
+        return
+    # `jax.enable_x64` is newer than the JAX of Python 3.11.
+    module: Any = jax if hasattr(jax, "enable_x64") else jax.experimental
+    with module.enable_x64(True):
+        yield
 
 
 def forget_programs() -> None:

@@ -5,8 +5,13 @@ from collections.abc import Callable
 from pushforward.errors import UserError, nearest
 from pushforward.quadrature import Box
 from pushforward.targets import energies, standard
-from pushforward.targets.base import Target
+from pushforward.targets.base import Model, Parameter, Target
 from pushforward.targets.callables import from_callable, from_path
+from pushforward.targets.callbacks import from_callback
+from pushforward.targets.numpyro import from_numpyro
+from pushforward.targets.pymc import from_pymc
+from pushforward.targets.sources import from_source
+from pushforward.targets.trees import from_tree
 
 TARGETS: dict[str, Callable[[int], Target]] = {
     **{name: energies.factory(name) for name in energies.ENERGIES},
@@ -50,7 +55,21 @@ def is_path(name: str) -> bool:
     return ":" in name
 
 
-__all__ = ["TARGETS", "Target", "from_callable", "from_path", "is_path", "make"]
+__all__ = [
+    "TARGETS",
+    "Model",
+    "Parameter",
+    "Target",
+    "from_callable",
+    "from_callback",
+    "from_numpyro",
+    "from_path",
+    "from_pymc",
+    "from_source",
+    "from_tree",
+    "is_path",
+    "make",
+]
 
 
 def __dir__() -> list[str]:

@@ -42,13 +42,28 @@ def from_callable(
     """
     if name is None:
         name = str(getattr(log_density, "__name__", "target"))
+    return checked(Target(name, dim, log_density, log_z, box))
+
+
+def checked(target: Target, *, walls: bool = False) -> Target:
+    """The target, if its density can be trained on; it is evaluated at 256 draws from N(0, I).
+
+    Args:
+        target: what is to be fitted.
+        walls: whether it may be infinite or undefined at some of the draws.
+
+    Raises:
+        UserError: it cannot be traced by JAX, does not return one real number, or is not finite at some draw, value or
+            gradient; with `walls`, at all of them.
+    """
+    name, dim = target.name, target.dim
     point = jax.ShapeDtypeStruct((dim,), jnp.result_type(float))
     try:
-        result = jax.eval_shape(log_density, point)
+        result = jax.eval_shape(target.log_density, point)
     except jax.errors.JAXTypeError as error:
-        raise UserError(f"{name} cannot be traced by JAX; write it with jax.numpy: {_first_line(error)}") from error
+        raise UserError(f"{name} cannot be traced by JAX; write it with jax.numpy: {first_line(error)}") from error
     except Exception as error:
-        raise UserError(f"{name} failed on a point of shape ({dim},): {_first_line(error)}") from error
+        raise UserError(f"{name} failed on a point of shape ({dim},): {first_line(error)}") from error
     if not isinstance(result, jax.ShapeDtypeStruct):
         raise UserError(f"{name} must return one array, a scalar; it returned a {type(result).__name__}")
     if result.shape != () or not jnp.issubdtype(result.dtype, jnp.floating):
@@ -56,13 +71,16 @@ def from_callable(
             f"{name} must return one real number for one point of shape ({dim},); "
             f"it returned shape {result.shape}, dtype {result.dtype}"
         )
-    target = Target(name, dim, log_density, log_z, box)
-    if complaint := target.complaint(jax.random.normal(jax.random.key(0), (256, dim))):
-        raise UserError(
-            f"{complaint}, a draw from N(0, I); it must be finite everywhere: keep its domain by a smooth wall, "
-            "or transform it to R^D"
-        )
-    return target
+    draws = jax.random.normal(jax.random.key(0), (256, dim))
+    complaint = target.complaint(draws)
+    if complaint is None or (walls and target.usable(draws).any()):
+        return target
+    if walls:
+        raise UserError(f"{complaint}, and so at every one of 256 draws from N(0, I): check the model and its data")
+    raise UserError(
+        f"{complaint}, a draw from N(0, I); it must be finite everywhere: keep its domain by a smooth wall, "
+        "or transform it to R^D"
+    )
 
 
 def from_path(path: str, dim: int | None, *, log_z: float | None = None, box: Box | None = None) -> Target:
@@ -86,12 +104,13 @@ def from_path(path: str, dim: int | None, *, log_z: float | None = None, box: Bo
     try:
         module = importlib.import_module(module_name)
     except Exception as error:
-        raise UserError(f"cannot import {module_name!r}: {_first_line(error)}") from error
+        raise UserError(f"cannot import {module_name!r}: {first_line(error)}") from error
     function = getattr(module, attribute, None)
     if not callable(function):
         raise UserError(f"module {module_name!r} has no function {attribute!r}")
     return from_callable(function, dim, name=path, log_z=log_z, box=box)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in a line."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,276 @@
+"""Targets that are models: what they know of their parameters, that their densities are right, and what is refused."""
+
+import json
+import math
+import sys
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+
+from pushforward import supports, targets
+from pushforward.errors import UserError
+
+KEY = jax.random.key(0)
+Y = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
+SIGMA = np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
+
+
+@pytest.fixture(autouse=True)
+def others_promote_ranks():
+    with jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def schools(y, sigma):
+    mu = numpyro.sample("mu", dist.Normal(0, 5))
+    tau = numpyro.sample("tau", dist.HalfNormal(5))
+    with numpyro.plate("schools", len(y)):
+        theta = numpyro.sample("theta", dist.Normal(mu, tau))
+        numpyro.sample("y", dist.Normal(theta, sigma), obs=y)
+    numpyro.deterministic("effect", theta - mu)
+
+
+def normal(x, loc, scale):
+    return jnp.sum(-0.5 * ((x - loc) / scale) ** 2 - jnp.log(scale) - 0.5 * math.log(2 * math.pi))
+
+
+def schools_density(p):
+    prior = normal(p["mu"], 0.0, 5.0) + normal(p["tau"], 0.0, 5.0) + math.log(2)
+    return prior + normal(p["theta"], p["mu"], p["tau"]) + normal(p["theta"], Y, SIGMA)
+
+
+SCHOOLS_SUPPORTS = {"mu": supports.real(), "tau": supports.positive(), "theta": supports.real((8,))}
+
+
+def test_a_numpyro_model_is_the_density_of_its_arrays(x64):
+    of_model = targets.from_numpyro(schools, Y, sigma=SIGMA)
+    of_tree = targets.from_tree(schools_density, SCHOOLS_SUPPORTS)
+    z = jax.random.normal(KEY, (5, 10))
+    np.testing.assert_allclose(of_model.log_densities(z), of_tree.log_densities(z), rtol=1e-10)
+    assert of_model.describe() == "NumPyro model, 10 unconstrained parameters: mu, tau > 0, theta (8)"
+    assert of_tree.describe() == "density of named arrays, 10 unconstrained parameters: mu, tau > 0, theta (8)"
+    parameters = of_model.constrain(z)
+    assert {name: value.shape for name, value in parameters.items()} == {
+        "mu": (5,),
+        "tau": (5,),
+        "theta": (5, 8),
+        "effect": (5, 8),
+    }
+    np.testing.assert_allclose(of_model.unconstrain(parameters), z, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(of_tree.unconstrain(parameters), z, rtol=1e-10, atol=1e-12)
+
+
+def test_predictions_and_likelihoods_of_a_model(x64):
+    target = targets.from_numpyro(schools, Y, SIGMA)
+    values = {name: value[0] for name, value in target.constrain(jnp.zeros((1, 10))).items()}
+    predicted = jax.vmap(lambda key: target.model.predict(key, values)["y"])(jax.random.split(KEY, 2000))
+    np.testing.assert_allclose(predicted.mean(axis=0), 0, atol=5 * SIGMA.max() / math.sqrt(2000))
+    np.testing.assert_allclose(predicted.std(axis=0), SIGMA, rtol=0.1)
+    expected = -0.5 * (Y / SIGMA) ** 2 - np.log(SIGMA) - 0.5 * math.log(2 * math.pi)
+    np.testing.assert_allclose(target.model.log_likelihood(values)["y"], expected, rtol=1e-5)
+    assert set(target.model.prior(KEY)) == {"mu", "tau", "theta", "y"}
+    np.testing.assert_array_equal(target.model.observed["y"], Y)
+
+
+def test_supports_that_depend_on_parameters_and_angles(x64):
+    def model():
+        high = numpyro.sample("high", dist.Uniform(0, 5))
+        numpyro.sample("low", dist.Uniform(0, high))
+        numpyro.sample("angle", dist.VonMises(3.0, 2.0))
+        numpyro.sample("share", dist.Dirichlet(jnp.ones(3)))
+        numpyro.sample("factor", dist.LKJCholesky(3, 1.0))
+
+    target = targets.from_numpyro(model)
+    z = jax.random.normal(KEY, (4, target.dim))
+    parameters = target.constrain(z)
+    assert jnp.all(parameters["low"] < parameters["high"])
+    np.testing.assert_allclose(target.unconstrain(parameters), z, rtol=1e-8, atol=1e-8)
+    (angle,) = target.model.angles
+    turned = z.at[:, angle].add(2 * jnp.pi)
+    np.testing.assert_allclose(target.log_densities(turned), target.log_densities(z), rtol=1e-9)
+    words = {parameter.name: parameter.words for parameter in target.parameters}
+    assert words["angle"] == "an angle"
+    assert words["low"] == "between bounds"
+    assert words["high"] == "in (0, 5)"
+
+
+def discrete():
+    numpyro.sample("k", dist.Bernoulli(0.5))
+    numpyro.sample("x", dist.Normal())
+
+
+def subsampled(y):
+    mu = numpyro.sample("mu", dist.Normal())
+    with numpyro.plate("rows", len(y), subsample_size=2) as index:
+        numpyro.sample("y", dist.Normal(mu, 1), obs=y[index])
+
+
+def impossible():
+    numpyro.sample("mu", dist.Normal())
+    numpyro.factor("f", -jnp.inf)
+
+
+def undefined():
+    x = numpyro.sample("x", dist.Normal())
+    numpyro.factor("f", jnp.log(-1 - x**2))
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "message"),
+    [
+        (discrete, (), "discrete latent site 'k'"),
+        (lambda: None, (), "no latent site"),
+        (schools, (Y,), "missing a required argument: 'sigma'"),
+        (schools, (Y, SIGMA[:3]), "cannot be run with these data: Incompatible shapes"),
+        (subsampled, (Y,), "subsamples its data in the plate 'rows'"),
+        (impossible, (), "is -inf at z = .* at every one of 256 draws"),
+        (undefined, (), "is nan at z = .* at every one of 256 draws"),
+    ],
+)
+def test_refused_models(model, arguments, message):
+    with pytest.raises(UserError, match=message):
+        targets.from_numpyro(model, *arguments)
+
+
+def test_trees_of_supports():
+    target = targets.from_tree(
+        lambda p: -jnp.sum(p["a"]["b"] ** 2) - p["t"] - jnp.sum(p["s"] ** 2) + jnp.cos(p["w"]),
+        {
+            "a": {"b": supports.real((2,))},
+            "t": supports.positive(),
+            "s": supports.simplex((3,)),
+            "w": supports.circle(),
+        },
+    )
+    assert [parameter.name for parameter in target.parameters] == ["a.b", "s", "t", "w"]
+    assert target.dim == 6
+    assert target.model.angles == (5,)
+    with pytest.raises(ValueError, match="w is missing"):
+        target.unconstrain({"a.b": np.zeros(2), "s": np.ones(3) / 3, "t": 1.0})
+    with pytest.raises(ValueError, match="s must be on the simplex"):
+        target.unconstrain({"a.b": np.zeros(2), "s": np.ones(3), "t": 1.0, "w": 0.0})
+    with pytest.raises(UserError, match="the support of x must be one of"):
+        targets.from_tree(lambda p: p["x"], {"x": 3})
+    with pytest.raises(UserError, match="at least one parameter"):
+        targets.from_tree(lambda p: 0.0, {})
+
+
+def test_callbacks_are_called_with_batches(x64):
+    sizes = []
+
+    def value_and_gradient(z):
+        sizes.append(len(z))
+        return -0.5 * (z**2).sum(axis=1), -z
+
+    target = targets.from_callback(value_and_gradient, 3)
+    z = jax.random.normal(KEY, (7, 3))
+    sizes.clear()
+    np.testing.assert_allclose(jax.jit(target.log_densities)(z), -0.5 * jnp.sum(z**2, axis=1), rtol=1e-12)
+    _, gradients = jax.jit(jax.vmap(jax.value_and_grad(target.log_density)))(z)
+    np.testing.assert_allclose(gradients, -z, rtol=1e-12)
+    assert sizes == [7, 7]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda z: (np.zeros(len(z)), np.zeros((len(z), 2))), r"gradients of the shape \(3, 3\), got \(3, 2\)"),
+        (lambda z: (np.zeros((len(z), 1)), z), r"3 values for 3 points, got the shape \(3, 1\)"),
+        (lambda z: {}["no"], "failed on points of shape .*KeyError"),
+    ],
+)
+def test_callbacks_that_do_not_fit(function, message):
+    with pytest.raises(UserError, match=message):
+        targets.from_callback(function, 3, name="mine")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="PyMC 6 needs Python 3.12")
+def test_a_pymc_model_is_the_density_of_its_arrays():
+    import pymc as pm
+
+    assert not jax.config.jax_enable_x64
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0, 5)
+        tau = pm.HalfNormal("tau", 5)
+        theta = pm.Normal("theta", mu, tau, shape=8)
+        pm.Deterministic("effect", theta - mu)
+        pm.Normal("y", theta, SIGMA, observed=Y)
+    target = targets.from_pymc(model, name="schools")
+    assert not jax.config.jax_enable_x64
+    assert target.describe() == "PyMC model, 10 unconstrained parameters: mu, tau > 0, theta (8)"
+    with jax.enable_x64(True):
+        z = jax.random.normal(KEY, (4, 10))
+        of_tree = targets.from_tree(schools_density, SCHOOLS_SUPPORTS)
+        np.testing.assert_allclose(target.log_densities(z), of_tree.log_densities(z), rtol=1e-8)
+        parameters = target.constrain(z)
+        assert parameters["effect"].shape == (4, 8)
+        np.testing.assert_allclose(parameters["tau"], jnp.exp(z[:, 1]), rtol=1e-8)
+        np.testing.assert_allclose(target.unconstrain(parameters), z, rtol=1e-8, atol=1e-8)
+    with pm.Model() as mixed:
+        pm.Bernoulli("k", 0.5)
+    with pytest.raises(UserError, match="discrete latent variable 'k'"):
+        targets.from_pymc(mixed)
+    with pytest.raises(UserError, match="no latent variable"):
+        targets.from_pymc(pm.Model())
+
+
+SOURCE = """
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from pushforward.targets import from_callable
+
+def model(y):
+    mu = numpyro.sample("mu", dist.Normal(0, 1))
+    numpyro.sample("y", dist.Normal(mu, 1), obs=y)
+
+def point(z):
+    return -jnp.sum(z**2)
+
+ready = from_callable(point, 2)
+number = 3
+"""
+
+
+def test_models_targets_and_functions_in_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(SOURCE)
+    (tmp_path / "data.json").write_text(json.dumps({"y": [1.0, 2.0]}))
+    (tmp_path / "data.csv").write_text("y\n1.0\n2.0\n")
+    np.savez(tmp_path / "data.npz", y=[1.0, 2.0])
+    for data in ("data.json", "data.csv", "data.npz"):
+        assert targets.from_source("mine.py:model", data=data).dim == 1
+    assert targets.from_source("mine:model", data="data.json").dim == 1
+    assert targets.from_source("mine.py:point", dim=3).dim == 3
+    assert targets.from_source("mine.py:ready").dim == 2
+    (tmp_path / "extra.json").write_text(json.dumps({"y": [1.0], "x": 2}))
+    (tmp_path / "list.json").write_text("[1]")
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "broken.py").write_text("def")
+    for arguments, message in [
+        (("mine.py:none",), "has no 'none'"),
+        (("nothere.py:model",), "nothere.py is not there"),
+        (("nothere:model",), "cannot import 'nothere'"),
+        (("broken.py:model",), "cannot import 'broken.py'"),
+        (("mine.py:number",), "is a int, no model"),
+        (("mine.py:point",), "runs no numpyro.sample with no data"),
+        (
+            ("mine.py:model", None, "extra.json"),
+            "unexpected keyword argument 'x'|runs no numpyro.sample with these data",
+        ),
+        (("mine.py:model", None, "list.json"), "must hold an object"),
+        (("mine.py:model", None, "broken.json"), "cannot be read"),
+        (("mine.py:model", None, "none.json"), "none.json is not there"),
+        (("mine.py:model", None, "mine.py"), "is a .json, .npz or .csv file"),
+        (("mine.py:ready", 2), "takes neither --dim nor --data"),
+        (("mine.py:point", 2, "data.json"), "--data is for models"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            targets.from_source(*arguments)
