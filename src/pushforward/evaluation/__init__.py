@@ -12,7 +12,7 @@ from pushforward.evaluation.ais import (
 from pushforward.evaluation.grid import GridEstimate, grid_estimate
 from pushforward.evaluation.importance import ImportanceEstimate, importance_estimate, log_weights
 from pushforward.evaluation.judge import Judgement, judge
-from pushforward.evaluation.psis import pareto_k, verdict
+from pushforward.evaluation.psis import pareto_k, smoothed_weights, verdict
 from pushforward.evaluation.roc import AUROC, ROC, auroc, roc_curve
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "reverse_ais",
     "roc_curve",
     "sigmoidal_schedule",
+    "smoothed_weights",
     "tune_step_sizes",
     "verdict",
 ]

@@ -113,6 +113,7 @@ def fit(
     record_every: int | None = None,
     validate: Validate | None = None,
     patience: int | None = None,
+    seconds: float | None = None,
     average_decay: float | None = None,
     checkpoints: Checkpoints | None = None,
     on_record: Callable[[Record], None] | None = None,
@@ -139,6 +140,7 @@ def fit(
         validate: the validation loss of a model, measured at the start and with each record; the parameters of the
             lowest one are kept, and returned in the end. A pytree, as `loss`.
         patience: steps without a lower validation loss in any member after which training stops; never unless given.
+        seconds: after which it stops, counted from the call, compilation included; never unless given.
         average_decay: of an exponential moving average of the parameters, which is validated and returned in their
             place; none is kept unless given. It is `(1 + step) / (10 + step)` while that is less.
         checkpoints: where to save and to resume from; nothing is saved unless given.
@@ -149,6 +151,7 @@ def fit(
         Diverged: every member diverged.
         Interrupted: SIGINT or SIGTERM arrived; the checkpoint is written first.
     """
+    began = time.perf_counter()
     parameters, fixed, static = split_model(models)
     leaves = jax.tree.leaves_with_path(parameters)
     names = [*(jax.tree_util.keystr(path) for path, _ in leaves), "loss"]
@@ -171,7 +174,12 @@ def fit(
     state = run(state, keys, step, 0)  # compiles
     if judge is not None and step == 0:
         state, _ = judge(state, step)
-    finished = step == steps or _out_of_patience(state, step, patience)
+
+    def ends() -> bool:
+        out_of_time = seconds is not None and time.perf_counter() - began >= seconds
+        return step == steps or out_of_time or _out_of_patience(state, step, patience)
+
+    finished = ends()
     with signals_deferred() as interrupted:
         while not finished:
             length = min(pace.length, _next_boundary(step, steps, record_every, checkpoints) - step)
@@ -192,7 +200,7 @@ def fit(
             divergences = _divergences(state, names)
             if all(divergences):
                 raise _diverged(divergences, eqx.combine(state.parameters, state.fixed, static), checkpoints)
-            finished = step == steps or _out_of_patience(state, step, patience)
+            finished = ends()
             if checkpoints is not None and (checkpoints.due(step) or finished or interrupted()):
                 checkpoints.save(step, state)
             if interrupted() and not finished:

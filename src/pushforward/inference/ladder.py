@@ -1,0 +1,237 @@
+"""The ladder: approximations of growing capacity, until the importance weights say that one is good enough."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from pushforward import flows
+from pushforward.bijections import Chain, TriangularAffine
+from pushforward.distributions import Normal, Pushforward
+from pushforward.errors import UserError
+from pushforward.evaluation import ImportanceEstimate, importance_estimate, log_weights, verdict
+from pushforward.evaluation.psis import K_HAT_LIMIT, LOW_ESS
+from pushforward.inference.starts import best_start
+from pushforward.objectives import free_energy
+from pushforward.targets import Target
+from pushforward.training import Diverged, adam, ensemble, fit, member
+from pushforward.types import PRNGKeyArray
+
+JUDGED_BY = 2**15
+LEARNING_RATE, BATCH_SIZE, AVERAGE_DECAY, GRADIENT_CLIP = 4e-3, 128, 0.998, 100.0
+MOST_STEPS = 200_000
+JUDGING = 0.05
+GOOD_K_HAT, GOOD_ESS, RISE = 0.5, 0.99, 0.05
+CAPACITIES = ((6, 32, 0.35), (8, 64, 1.0))
+"""Layers, hidden units, and the share of the time that is left, of each flow."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One approximation of a posterior, judged.
+
+    Attributes:
+        name: what it is.
+        flow: the approximation, in the coordinates of the target.
+        elbo: `E_q[log p(z, data) - log q(z)]`, in nats.
+        elbo_std_error: its standard error.
+        estimate: what importance sampling from it finds.
+        outside: share of its draws at which the posterior has no density.
+        seconds: since the start of the ladder.
+    """
+
+    name: str
+    flow: Pushforward
+    elbo: float
+    elbo_std_error: float
+    estimate: ImportanceEstimate
+    outside: float
+    seconds: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether its weights are those of a good approximation: k-hat is below 0.5, or nearly all draws count."""
+        return self.estimate.ess_fraction > GOOD_ESS or self._below(GOOD_K_HAT)
+
+    @property
+    def usable(self) -> bool:
+        """Whether estimates by its weights converge: k-hat is at most 0.7, or nearly all draws count."""
+        return self.trusted or self._below(K_HAT_LIMIT)
+
+    def _below(self, limit: float) -> bool:
+        """Whether k-hat is, and more than next to none of the draws count."""
+        k_hat = self.estimate.k_hat
+        return k_hat is not None and k_hat <= limit and self.estimate.ess_fraction > LOW_ESS
+
+    def __str__(self) -> str:
+        found = self.estimate
+        k_hat = "no k-hat" if found.k_hat is None else f"k-hat {found.k_hat:.2f}"
+        return (
+            f"{self.name}: ELBO {self.elbo:.4f} ± {self.elbo_std_error:.4f}, log Z {found.log_z:.4f} ± "
+            f"{found.log_z_std_error:.4f}, ESS {found.ess_fraction:.1%}, {k_hat}, {self.seconds:.0f} s"
+        )
+
+
+OnRung = Callable[[Rung], None]
+OnProgress = Callable[[str, float, float], None]
+
+
+def climb(
+    target: Target,
+    key: PRNGKeyArray,
+    seconds: float,
+    *,
+    on_rung: OnRung | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Rung]:
+    """The rungs, from a Normal to flows, until one is trusted and its ELBO cannot rise or has not, or the time is over.
+
+    Args:
+        target: the posterior.
+        key: for everything random.
+        seconds: for the whole ladder, compilation included; a rung that has begun is judged.
+        on_rung: called with each rung.
+        on_progress: called with the name of the rung in training, its seconds so far, and the seconds it may take.
+
+    Raises:
+        UserError: no start is finite, or every rung diverged.
+    """
+    began = time.perf_counter()
+    key_start, key_train, key_judge = jax.random.split(key, 3)
+    rungs: list[Rung] = []
+
+    def left() -> float:
+        """Seconds, less those that judging a rung takes."""
+        return seconds - (time.perf_counter() - began) - JUDGING * seconds
+
+    def add(name: str, flow: Pushforward) -> None:
+        rungs.append(judged(name, target, flow, key_judge, time.perf_counter() - began))
+        if on_rung is not None:
+            on_rung(rungs[-1])
+
+    try:
+        start = best_start(target, key_start)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    add(start.name, Pushforward(Normal.standard(target.dim, trained=True), start.affine))
+    for index, (name, make, share) in enumerate(_approximations(target.dim, start.affine)):
+        if _high_enough(rungs) or left() <= 0:
+            break
+        try:
+            flow = _trained(target, make, jax.random.fold_in(key_train, index), share * left(), name, on_progress)
+        except Diverged:
+            continue
+        add(name, flow)
+    return rungs
+
+
+def judged(name: str, target: Target, flow: Pushforward, key: PRNGKeyArray, seconds: float) -> Rung:
+    """An approximation with what its importance weights say.
+
+    Args:
+        name: what it is.
+        target: the posterior.
+        flow: the approximation.
+        key: for the draws.
+        seconds: since the start of the ladder.
+
+    Raises:
+        UserError: the posterior has no density at any draw, or is NaN at one.
+    """
+    weigh = eqx.filter_jit(lambda flow, key: log_weights(flow, target.log_densities, key, JUDGED_BY))
+    weights = np.array(weigh(flow, key), np.float64)
+    outside = ~(weights > -np.inf)
+    if outside.all():
+        raise UserError(f"{target.name} has no density at any of {len(weights)} draws of {name}")
+    weights[outside] = -np.inf
+    inside = weights[~outside]
+    return Rung(
+        name=name,
+        flow=flow,
+        elbo=float(inside.mean()),
+        elbo_std_error=float(inside.std(ddof=1) / np.sqrt(len(inside))),
+        estimate=importance_estimate(weights),
+        outside=float(outside.mean()),
+        seconds=seconds,
+    )
+
+
+def best(rungs: list[Rung]) -> Rung:
+    """The rung of the highest ELBO among the trusted ones, else among those of usable weights, else among all."""
+    return max(rungs, key=lambda rung: (rung.trusted, rung.usable, rung.elbo))
+
+
+def words(rung: Rung) -> str:
+    """What k-hat and ESS of a rung say."""
+    return verdict(rung.estimate.k_hat, rung.estimate.ess_fraction)
+
+
+def _high_enough(rungs: list[Rung]) -> bool:
+    last = rungs[-1]
+    risen = last.elbo - max((rung.elbo for rung in rungs[:-1]), default=-np.inf)
+    return last.trusted and (last.estimate.log_z - last.elbo < RISE or risen < RISE)
+
+
+def _approximations(
+    dim: int, affine: TriangularAffine
+) -> list[tuple[str, Callable[[PRNGKeyArray], Pushforward], float]]:
+    """Name, maker and share of the time that is left, of the Normal of full rank and of each flow."""
+
+    def normal(_: PRNGKeyArray) -> Pushforward:
+        return Pushforward(Normal.standard(dim, trained=True), affine)
+
+    def coupling(key: PRNGKeyArray, layers: int, width: int) -> Pushforward:
+        base = Normal.standard(dim, trained=True)
+        if dim == 1:
+            flow = flows.nsf_autoregressive(key, 1, layers, base=base, width=width, fast="sampling")
+        else:
+            flow = flows.real_nvp(key, dim, layers, base=base, width=width, mixing="lu", activation=jax.nn.silu)
+        return Pushforward(flow.base, Chain((flow.bijection, affine)))
+
+    return [
+        ("Normal of full rank", normal, 0.1),
+        *(
+            (
+                f"{layers} coupling layers of width {width}",
+                lambda key, layers=layers, width=width: coupling(key, layers, width),
+                share,
+            )
+            for layers, width, share in CAPACITIES
+        ),
+    ]
+
+
+def _trained(
+    target: Target,
+    make: Callable[[PRNGKeyArray], Pushforward],
+    key: PRNGKeyArray,
+    seconds: float,
+    name: str,
+    on_progress: OnProgress | None,
+) -> Pushforward:
+    key_make, key_fit = jax.random.split(key)
+    began = time.perf_counter()
+
+    def loss(flow: Pushforward, key: PRNGKeyArray, step: Int[Array, ""]) -> Float[Array, ""]:
+        return free_energy(flow, target.log_densities, key, BATCH_SIZE, stick_the_landing=True)
+
+    def progress(step: int, mean_loss: Float[np.ndarray, " members"]) -> None:
+        if on_progress is not None:
+            on_progress(name, time.perf_counter() - began, seconds)
+
+    trained = fit(
+        ensemble(make, key_make, 1),
+        loss,
+        key=key_fit,
+        steps=MOST_STEPS,
+        optimizer=adam(LEARNING_RATE, MOST_STEPS, schedule="constant", gradient_clip=GRADIENT_CLIP),
+        seconds=seconds,
+        average_decay=AVERAGE_DECAY,
+        on_progress=progress,
+    )
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf) if eqx.is_array(leaf) else leaf, member(trained.model, 0))

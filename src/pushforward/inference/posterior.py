@@ -1,0 +1,252 @@
+"""A posterior that a flow was fitted to: its draws, its weights, what they say, and how far they can be trusted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from pushforward.devices import double_precision
+from pushforward.distributions import Pushforward
+from pushforward.evaluation import smoothed_weights, verdict
+from pushforward.inference.chains import Chains, run_chains
+from pushforward.inference.ladder import GOOD_ESS, OnProgress, OnRung, Rung, best, climb
+from pushforward.inference.summary import Summary, summarise
+from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+DRAWS = 20_000
+
+Draws = dict[str, Float[np.ndarray, "n ..."]]
+Resample = Literal["psis", "none"]
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """A posterior and its approximation by a flow.
+
+    Attributes:
+        target: the posterior.
+        rungs: what was tried.
+        coordinates: draws of the best flow, `(n, D)`, in the coordinates of the target.
+        log_p: unnormalised log posterior at each draw, in nats.
+        log_q: log density of the flow at each draw.
+        chains: those that `refine` ran, if any.
+    """
+
+    target: Target
+    rungs: Sequence[Rung]
+    coordinates: Float[np.ndarray, "n D"]
+    log_p: Float[np.ndarray, " n"]
+    log_q: Float[np.ndarray, " n"]
+    chains: Chains | None = field(default=None)
+
+    @property
+    def best(self) -> Rung:
+        """The rung that the draws are of."""
+        return best(list(self.rungs))
+
+    @property
+    def flow(self) -> Pushforward:
+        """The approximation, in the coordinates of the target."""
+        return self.best.flow
+
+    @cached_property
+    def weights(self) -> Float[np.ndarray, " n"]:
+        """Pareto-smoothed importance weights of the draws; they sum to 1, and are 0 where there is no density."""
+        return smoothed_weights(np.nan_to_num(self.log_p - self.log_q, nan=-np.inf))
+
+    @cached_property
+    def draws(self) -> Draws:
+        """The draws of the flow as parameters of the model, by name."""
+        return self._constrained(self.coordinates)
+
+    def _constrained(self, coordinates: Float[np.ndarray, "*batch D"]) -> Draws:
+        with double_precision():
+            values = jax.jit(self.target.constrain)(jnp.asarray(coordinates))
+        return {name: np.asarray(value) for name, value in values.items()}
+
+    def summary(self) -> Summary:
+        """Mean, standard deviation, 5% and 95% quantile of every number, each with its Monte Carlo error.
+
+        They are those of the chains where `refine` has run any, and else of the weighted draws of the flow.
+        """
+        if self.chains is None:
+            return summarise(self.draws, self.weights)
+        return self.chains.summary(self._constrained(self.chains.coordinates))
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the weighted draws can be trusted: k-hat is at most 0.7, or nearly all draws count."""
+        return self.best.usable
+
+    @property
+    def verdict(self) -> str:
+        """What k-hat, ESS or the chains say, with the number that is determined worst, and what to do."""
+        worst = self.summary().worst
+        if self.chains is not None:
+            return self.chains.verdict
+        found = self.best.estimate
+        k_hat = "no k-hat" if found.k_hat is None else f"k-hat {found.k_hat:.2f}"
+        words = f"{k_hat}, ESS {found.ess_fraction:.1%}: {verdict(found.k_hat, found.ess_fraction)}"
+        if found.ess_fraction > GOOD_ESS:
+            words = f"{k_hat}, ESS {found.ess_fraction:.1%}: good: the weights are nearly constant"
+        words += f"; {worst.name} is determined worst, its mean to {worst.uncertainty:.3f} sd"
+        if self.best.outside:
+            words += f"; {self.best.outside:.1%} of the draws lie where the posterior has no density, and have weight 0"
+        return words if self.trusted else f"{words}; do not use these numbers: refine, or give more seconds"
+
+    def sample(self, key: PRNGKeyArray, n: int, *, resample: Resample = "psis") -> Draws:
+        """Parameters by name, `(n, *shape)` each.
+
+        Args:
+            key: for the draws.
+            n: how many.
+            resample: by the smoothed weights of a pool of at least 20,000 draws of the flow, or not at all. Where
+                `refine` has run, draws are those of its chains.
+
+        Raises:
+            ValueError: `n` is not positive, or `resample` is unknown.
+        """
+        if n < 1:
+            raise ValueError(f"n must be 1 or more, got {n}")
+        if resample not in ("psis", "none"):
+            raise ValueError(f"resample is psis or none, got {resample!r}")
+        key_draws, key_pick = jax.random.split(key)
+        picks = np.random.default_rng(np.asarray(jax.random.key_data(key_pick)).tolist())
+        if resample == "none":
+            return self._constrained(draw(self.target, self.flow, key_draws, n)[0])
+        if self.chains is not None:
+            pool = self.chains.coordinates.reshape(-1, self.target.dim)
+            return self._constrained(pool[picks.integers(len(pool), size=n)])
+        coordinates, log_p, log_q = draw(self.target, self.flow, key_draws, max(DRAWS, 4 * n))
+        weights = smoothed_weights(np.nan_to_num(log_p - log_q, nan=-np.inf))
+        return self._constrained(coordinates[picks.choice(len(weights), size=n, p=weights)])
+
+    def refine(
+        self, key: PRNGKeyArray, *, ess: float = 1000, seconds: float = 120, on_round: Any = None
+    ) -> "Posterior":
+        """The same with chains of NUTS that move behind the flow, until they agree; called again it goes on.
+
+        They see the density of the base's coordinates, which is nearly that of the base where the flow is good. A mode
+        that no draw of the flow has found is found by no chain.
+
+        Args:
+            key: for starts and transitions.
+            ess: bulk and tail ESS that every number must reach, with a rank-normalised split R-hat of 1.01 at most.
+            seconds: after which it stops; the verdict then says which number is not there yet.
+            on_round: called with the chains after each round.
+        """
+        with double_precision():
+            chains = run_chains(
+                self.target,
+                self.flow,
+                key,
+                ess=ess,
+                seconds=seconds,
+                before=self.chains,
+                constrain=self._constrained,
+                on_round=on_round,
+            )
+        return Posterior(self.target, self.rungs, self.coordinates, self.log_p, self.log_q, chains)
+
+    def to_arviz(self) -> "DataTree":
+        """The posterior as ArviZ takes it: draws, `sample_stats`, observed data, predictions, log-likelihoods.
+
+        Of chains each draw is one; of a flow there is one chain of draws resampled by their weights, for which ArviZ
+        has no R-hat.
+        """
+        from pushforward.inference.arviz import to_arviz
+
+        return to_arviz(self)
+
+    def save(self, path: str | Path) -> Path:
+        """Write what `to_arviz` gives to a NetCDF file.
+
+        Args:
+            path: a file that ends in `.nc`.
+
+        Raises:
+            ValueError: it does not.
+        """
+        path = Path(path)
+        if path.suffix != ".nc":
+            raise ValueError(f"a posterior is saved to a file that ends in .nc, got {path}")
+        self.to_arviz().to_netcdf(path, engine="h5netcdf")
+        return path
+
+    def __repr__(self) -> str:
+        found = self.best.estimate
+        return (
+            f"{self.target.describe()}\n{self.summary()}\n"
+            f"log Z {found.log_z:.4f} ± {found.log_z_std_error:.4f} nats by {self.best.name}\n{self.verdict}"
+        )
+
+
+def fit(
+    target: Target,
+    key: PRNGKeyArray,
+    *,
+    seconds: float = 60,
+    draws: int = DRAWS,
+    on_rung: OnRung | None = print,
+    on_progress: OnProgress | None = None,
+) -> Posterior:
+    """Fit the posterior of a model: a ladder of approximations, judged by importance weights, the best of them kept.
+
+    On a CPU it computes in double precision.
+
+    Args:
+        target: the posterior, from `pushforward.targets`.
+        key: for everything random.
+        seconds: for the ladder, compilation included.
+        draws: of the best rung, at least.
+        on_rung: called with each rung; printed unless given.
+        on_progress: called with the name of the rung in training, its seconds so far, and the seconds it may take.
+
+    Raises:
+        UserError: no start is finite, or every approximation diverged.
+        ValueError: `seconds` or `draws` is not positive.
+
+    Example:
+        >>> posterior = pushforward.inference.fit(targets.from_numpyro(model, y=y), jax.random.key(0))
+        >>> posterior
+        >>> posterior.refine(jax.random.key(1)).save("posterior.nc")
+    """
+    if not seconds > 0 or draws < 1:
+        raise ValueError(f"seconds and draws must be positive, got {seconds} and {draws}")
+    key_climb, key_draws = jax.random.split(key)
+    with double_precision():
+        rungs = climb(target, key_climb, seconds, on_rung=on_rung, on_progress=on_progress)
+    return Posterior(target, rungs, *draw(target, best(rungs).flow, key_draws, draws))
+
+
+def draw(
+    target: Target, flow: Pushforward, key: PRNGKeyArray, n: int
+) -> tuple[Float[np.ndarray, "n D"], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Coordinates of draws of a flow, the log posterior at them, and the log density of the flow.
+
+    Args:
+        target: the posterior.
+        flow: in its coordinates.
+        key: for the draws.
+        n: how many.
+    """
+
+    @eqx.filter_jit
+    def batch(flow: Pushforward, key: PRNGKeyArray) -> tuple[jax.Array, jax.Array, jax.Array]:
+        z, log_q = flow.sample_and_log_prob(key, (n,))
+        return z, target.log_densities(z), log_q
+
+    with double_precision():
+        z, log_p, log_q = jax.device_get(batch(flow, key))
+    return np.asarray(z), np.asarray(log_p, np.float64), np.asarray(log_q, np.float64)

@@ -1,0 +1,180 @@
+"""Where the fit of a posterior starts: an affine map from N(0, I) that is as near to it as a quick look gets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import blackjax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from blackjax.mcmc import hmc
+from jax import lax
+from jax.scipy.optimize import minimize
+from jaxtyping import Array, Float
+
+from pushforward.bijections import TriangularAffine
+from pushforward.distributions import Normal, Pushforward
+from pushforward.evaluation import log_weights
+from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
+
+MODES, MODE_STEPS = 6, 500
+LEAST_CURVATURE = 1e-6
+PATHFINDER_DRAWS = 2_000
+CHAINS, WARM_UP, KEPT, DOUBLINGS = 4, 300, 300, 7
+LOOK = 4096
+
+
+@dataclass(frozen=True)
+class Start:
+    """A Normal law, as an affine map of N(0, I).
+
+    Attributes:
+        name: how it was found.
+        affine: the map.
+        elbo: `E_q[log p - log q]` of the Normal law, in nats, over the draws at which the density is finite.
+        ess_fraction: effective sample size of importance sampling from it, as a fraction of the draws.
+    """
+
+    name: str
+    affine: TriangularAffine
+    elbo: float
+    ess_fraction: float
+
+
+def best_start(target: Target, key: PRNGKeyArray, *, enough: float = 0.5) -> Start:
+    """The start of the highest ELBO.
+
+    They are tried in the order of their costs: the Normal of the curvature at the mode (Laplace), of Pathfinder (Zhang
+    et al., 2022), of the moments of short chains of NUTS. The first that is good enough ends the search.
+
+    Args:
+        target: the posterior.
+        key: for starts, chains and weights.
+        enough: effective sample size, as a fraction of the draws, that no better one is looked for.
+
+    Raises:
+        ValueError: none of them is finite.
+    """
+    finders: dict[str, Callable[[Target, PRNGKeyArray], tuple[Array, Array] | None]] = {
+        "Laplace": laplace,
+        "Pathfinder": pathfinder,
+        "warm-up": warm_up,
+    }
+    found: list[Start] = []
+    for index, (name, find) in enumerate(finders.items()):
+        key_find, key_look = jax.random.split(jax.random.fold_in(key, index))
+        moments = find(target, key_find)
+        if moments is None:
+            continue
+        affine = _affine(*moments)
+        found.append(Start(name, affine, *_judged(target, affine, key_look)))
+        if found[-1].ess_fraction > enough:
+            break
+    if not found:
+        raise ValueError(f"no start was found for {target.name}: neither a mode nor chains of finite density")
+    return max(found, key=lambda start: start.elbo)
+
+
+def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
+    """The highest of some modes and the inverse of the Hessian there, whose least curvatures are raised.
+
+    Args:
+        target: the posterior.
+        key: for the places that BFGS starts from.
+    """
+
+    def energy(z: Float[Array, " D"]) -> Float[Array, ""]:
+        return -target.log_density(z)
+
+    def descend(z: Float[Array, " D"]) -> tuple[Array, Array]:
+        result = minimize(energy, z, method="BFGS", options={"maxiter": MODE_STEPS})
+        return result.x, result.fun
+
+    points, energies = jax.jit(lambda z: lax.map(descend, z))(_around_zero(target, key, MODES, 0.1))
+    finite = np.isfinite(energies) & np.isfinite(points).all(axis=1)
+    if not finite.any():
+        return None
+    mode = points[np.argmin(np.where(finite, energies, np.inf))]
+    curvatures, directions = np.linalg.eigh(np.asarray(jax.jit(jax.hessian(energy))(mode)))
+    if not (np.isfinite(curvatures).all() and curvatures[-1] > 0):
+        return None
+    curvatures = np.maximum(curvatures, LEAST_CURVATURE * curvatures[-1])
+    return mode, jnp.asarray((directions / curvatures) @ directions.T)
+
+
+def pathfinder(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
+    """Mean and covariance of draws of Pathfinder.
+
+    Args:
+        target: the posterior.
+        key: for its start and draws.
+    """
+    key_start, key_path, key_draws = jax.random.split(key, 3)
+
+    def draws(start: Float[Array, " D"]) -> Float[Array, "n D"]:
+        state, _ = blackjax.vi.pathfinder.approximate(key_path, target.log_density, start)
+        return blackjax.vi.pathfinder.sample(key_draws, state, PATHFINDER_DRAWS)[0]
+
+    return _moments(np.asarray(jax.jit(draws)(_around_zero(target, key_start, 1, 0.1)[0])))
+
+
+def warm_up(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
+    """Mean and covariance of the draws of short chains of NUTS, after window adaptation.
+
+    Args:
+        target: the posterior.
+        key: for the starts and transitions.
+    """
+    key_start, key_chains = jax.random.split(key)
+    options = {"max_num_doublings": DOUBLINGS}
+
+    def chain(key: PRNGKeyArray, start: Float[Array, " D"]) -> Float[Array, "kept D"]:
+        key_adapt, key_draws = jax.random.split(key)
+        adaptation = blackjax.window_adaptation(blackjax.nuts, target.log_density, **options)
+        (state, tuned), _ = adaptation.run(key_adapt, start, WARM_UP)
+        step = blackjax.nuts(target.log_density, **tuned).step
+        return lax.scan(lambda state, key: _kept(*step(key, state)), state, jax.random.split(key_draws, KEPT))[1]
+
+    starts = _around_zero(target, key_start, CHAINS, 0.5)
+    draws = jax.jit(jax.vmap(chain))(jax.random.split(key_chains, CHAINS), starts)
+    return _moments(np.asarray(draws).reshape(-1, target.dim))
+
+
+def _kept(state: hmc.HMCState, _: object) -> tuple[object, Array]:
+    return state, state.position
+
+
+def _around_zero(target: Target, key: PRNGKeyArray, count: int, scale: float) -> Float[Array, "n D"]:
+    """Draws from N(0, scale^2 I) at which the density can be differentiated, or others of them where there are few."""
+    draws = scale * jax.random.normal(key, (64 + count, target.dim))
+    usable = np.flatnonzero(target.usable(draws))
+    return draws[np.resize(usable, count) if len(usable) else np.arange(count)]
+
+
+def _moments(draws: Float[np.ndarray, "n D"]) -> tuple[Array, Array] | None:
+    """Mean and covariance, whose correlations are shrunk by the share of dimensions to draws."""
+    draws = draws[np.isfinite(draws).all(axis=1)]
+    count, dim = draws.shape
+    if count < 2 or not (draws.std(axis=0) > 0).all():
+        return None
+    covariance = np.atleast_2d(np.cov(draws.T))
+    share = min(1.0, dim / count)
+    shrunk = (1 - share) * covariance + share * np.diag(np.diag(covariance))
+    return jnp.asarray(draws.mean(axis=0)), jnp.asarray(shrunk)
+
+
+def _affine(mean: Array, covariance: Array) -> TriangularAffine:
+    factor = jnp.linalg.cholesky(covariance)
+    return TriangularAffine(mean, jnp.tril(factor, -1), jnp.log(jnp.diagonal(factor)))
+
+
+def _judged(target: Target, affine: TriangularAffine, key: PRNGKeyArray) -> tuple[float, float]:
+    """ELBO and ESS."""
+    normal = Pushforward(Normal.standard(target.dim), affine)
+    weights = np.asarray(jax.jit(lambda key: log_weights(normal, target.log_densities, key, LOOK))(key), np.float64)
+    inside = weights[np.isfinite(weights)]
+    if not len(inside):
+        return -np.inf, 0.0
+    sizes = np.exp(inside - inside.max())
+    return float(inside.mean()), float(sizes.sum() ** 2 / (sizes**2).sum() / len(weights))

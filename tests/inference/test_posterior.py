@@ -1,0 +1,189 @@
+"""Posteriors from the ladder to the chains, against closed forms."""
+
+import math
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from pushforward import inference, supports, targets
+from pushforward.errors import UserError
+from pushforward.evaluation import pareto_k, smoothed_weights
+
+KEY = jax.random.key(0)
+
+pytestmark = pytest.mark.xdist_group("posterior")
+
+
+@pytest.fixture(autouse=True)
+def others_promote_ranks():
+    with jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def banana(p):
+    """`x ~ N(0, 1.5^2)`, `y ~ N(x^2 / 2, 0.5^2)`, and a scale that is log-normal."""
+    first = -0.5 * (p["x"] / 1.5) ** 2 - math.log(1.5)
+    second = -0.5 * ((p["y"] - p["x"] ** 2 / 2) / 0.5) ** 2 - math.log(0.5)
+    third = -0.5 * jnp.log(p["s"]) ** 2 - jnp.log(p["s"])
+    return first + second + third - 1.5 * math.log(2 * math.pi)
+
+
+MOMENTS = {
+    "x": (0.0, 1.5),
+    "y": (1.125, math.sqrt(0.25 + 1.5**4 / 2)),
+    "s": (math.exp(0.5), math.sqrt(math.expm1(1) * math.e)),
+}
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    with jax.numpy_rank_promotion("allow"):
+        target = targets.from_tree(banana, {"x": supports.real(), "y": supports.real(), "s": supports.positive()})
+        lines = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("pushforward.inference.ladder.CAPACITIES", ((4, 16, 1.0),))
+            found = inference.fit(target, KEY, seconds=35, on_rung=lambda rung: lines.append(str(rung)))
+        assert len(lines) == len(found.rungs)
+        return found
+
+
+@pytest.fixture(scope="module")
+def refined(posterior):
+    with jax.numpy_rank_promotion("allow"):
+        return posterior.refine(jax.random.key(3), ess=400, seconds=60)
+
+
+@pytest.mark.slow
+def test_flows_find_the_normaliser_and_the_moments(posterior):
+    """Each within five of its own standard errors: of seven numbers one in 200,000 runs fails."""
+    best = posterior.best
+    assert "coupling layers" in best.name
+    assert best.usable
+    assert abs(best.estimate.log_z) < 5 * best.estimate.log_z_std_error + 1e-3
+    summary = posterior.summary()
+    for name, (mean, sd) in MOMENTS.items():
+        row = summary[name]
+        assert abs(row.mean - mean) < 5 * row.mean_error
+        assert abs(row.sd - sd) < 5 * row.sd_error + 0.01 * sd
+    low = stats.norm(0, 1.5).ppf(0.05)
+    assert abs(summary["x"].low - low) < 5 * summary["x"].low_error
+    assert "determined worst" in posterior.verdict
+    assert "log Z" in repr(posterior)
+    assert posterior.weights.sum() == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_chains_behind_the_flow_agree(refined):
+    assert refined.chains.agreed
+    assert "the chains agree" in refined.verdict
+    for name, (mean, sd) in MOMENTS.items():
+        row = refined.summary()[name]
+        assert abs(row.mean - mean) < 5 * row.mean_error
+        assert abs(row.sd - sd) < 5 * row.sd_error + 0.05 * sd
+
+
+@pytest.mark.slow
+def test_chains_that_are_not_there_yet_say_so_and_go_on(posterior):
+    first = posterior.refine(jax.random.key(4), ess=1e6, seconds=1e-3)
+    assert not first.chains.agreed
+    assert first.verdict.startswith("not yet: ")
+    assert first.chains.worst.name in MOMENTS
+    second = first.refine(jax.random.key(5), ess=1e6, seconds=1e-3)
+    draws = first.chains.log_p.shape[1]
+    assert second.chains.log_p.shape[1] == 2 * draws
+    np.testing.assert_array_equal(second.chains.coordinates[:, :draws], first.chains.coordinates)
+    with pytest.raises(UserError, match="must be positive"):
+        posterior.refine(KEY, ess=0)
+
+
+@pytest.mark.slow
+def test_draws_are_named_and_constrained(posterior, refined):
+    for each in (posterior, refined):
+        draws = each.sample(KEY, 50)
+        assert {name: values.shape for name, values in draws.items()} == {"x": (50,), "y": (50,), "s": (50,)}
+        assert np.all(draws["s"] > 0)
+    assert posterior.sample(KEY, 7, resample="none")["x"].shape == (7,)
+    with pytest.raises(ValueError, match="n must be 1 or more"):
+        posterior.sample(KEY, 0)
+
+
+@pytest.mark.slow
+def test_arviz_reads_it(posterior, refined, tmp_path):
+    from arviz_stats.base import array_stats
+    from xarray import open_datatree
+
+    of_flow, of_chains = posterior.to_arviz(), refined.to_arviz()
+    assert dict(of_flow["posterior"].sizes) == {"chain": 1, "draw": 4000}
+    assert np.isnan(array_stats.rhat(of_flow["posterior"]["x"].values, chain_axis=0, draw_axis=1))
+    assert of_chains["posterior"].sizes["chain"] == 8
+    assert of_chains["posterior"].attrs["log_z"] == refined.best.estimate.log_z
+    read = open_datatree(refined.save(tmp_path / "posterior.nc"), engine="h5netcdf")
+    np.testing.assert_array_equal(read["posterior"]["x"], of_chains["posterior"]["x"])
+    with pytest.raises(ValueError, match="a posterior is saved to"):
+        refined.save(tmp_path / "posterior.csv")
+
+
+def test_a_normal_posterior_needs_the_first_rung_only():
+    """Bayesian linear regression: mean, covariance and log Z have closed forms."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
+
+    def log_density(p):
+        residuals = y - x @ p["w"]
+        return -0.5 * (jnp.sum(p["w"] ** 2) + jnp.sum(residuals**2)) - 11.5 * math.log(2 * math.pi)
+
+    target = targets.from_tree(log_density, {"w": supports.real((3,))})
+    posterior = inference.fit(target, KEY, seconds=60, on_rung=None)
+    assert [rung.name for rung in posterior.rungs] == ["Laplace"]
+    covariance = np.linalg.inv(np.eye(3) + x.T @ x)
+    mean = covariance @ x.T @ y
+    log_z = stats.multivariate_normal(np.zeros(20), np.eye(20) + x @ x.T).logpdf(y)
+    assert posterior.best.estimate.log_z == pytest.approx(log_z, abs=1e-6)
+    for index in range(3):
+        row = posterior.summary()[f"w[{index}]"]
+        assert abs(row.mean - mean[index]) < 5 * row.mean_error
+        assert row.sd == pytest.approx(math.sqrt(covariance[index, index]), rel=0.03)
+    assert "nearly constant" in posterior.verdict
+    assert posterior.coordinates.dtype == np.float64
+    assert not jax.config.jax_enable_x64
+
+
+def test_what_lies_behind_a_wall_has_weight_zero():
+    """A Normal law of which the part above 2.2 is cut off: 1.4% of the draws of its approximation lie there."""
+    target = targets.from_tree(
+        lambda p: jnp.where(p["x"] < 2.2, -0.5 * p["x"] ** 2, -jnp.inf), {"x": supports.real()}, name="walled"
+    )
+    start = inference.ladder.best_start(target, KEY)
+    flow = inference.ladder.Pushforward(inference.ladder.Normal.standard(1), start.affine)
+    rung = inference.ladder.judged("Normal", target, flow, KEY, 0.0)
+    assert 0.01 < rung.outside < 0.02
+    expected = 0.5 * math.log(2 * math.pi) + stats.norm.logcdf(2.2)
+    assert rung.estimate.log_z == pytest.approx(expected, abs=0.01)
+
+
+def test_seconds_and_draws_must_be_positive():
+    target = targets.make("banana")
+    with pytest.raises(ValueError, match="must be positive"):
+        inference.fit(target, KEY, seconds=0)
+
+
+def test_smoothed_weights_are_those_of_arviz():
+    from arviz_stats.base import array_stats
+
+    rng = np.random.default_rng(1)
+    for scale in (0.5, 1.0, 1.5):
+        log_weights = scale * rng.normal(size=4000)
+        expected, k_hat = array_stats.psislw(-log_weights)
+        assert pareto_k(log_weights) == pytest.approx(k_hat, abs=0.03)
+        np.testing.assert_allclose(
+            np.sort(smoothed_weights(log_weights)), np.sort(np.exp(expected)), rtol=0.03, atol=1e-6
+        )
+    np.testing.assert_allclose(smoothed_weights(np.zeros(10)), 0.1)
+    assert smoothed_weights(np.array([0.0, -np.inf, 0.0])).tolist() == [0.5, 0.0, 0.5]
+    with pytest.raises(ValueError, match="every importance weight is 0"):
+        smoothed_weights(np.full(10, -np.inf))
