@@ -3,10 +3,10 @@
 import argparse
 from typing import TypeVar
 
-from pushforward.experiments.config import FlowConfig, TrainingConfig
+from pushforward.experiments.config import FlowConfig, RunConfig
 from pushforward.experiments.families import FAMILIES, SETTINGS, flag, settings_of
 
-Config = TypeVar("Config", bound=TrainingConfig)
+Config = TypeVar("Config", bound=RunConfig)
 
 
 def with_named_flow(defaults: Config, arguments: list[str]) -> Config:

@@ -2,24 +2,75 @@
 
 import argparse
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tyro
 
 from pushforward.cli.families import with_named_flow
 from pushforward.cli.runs import train_and_show
+from pushforward.experiments.families import SETTINGS, flag
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.presets import PRESETS
+from pushforward.experiments.posterior.config import PosteriorConfig
+
+ENERGIES = ("u1", "u2", "u3", "u4")
 
 
 def fit_command(arguments: list[str]) -> Callable[..., None]:
-    """The command, whose settings start from the preset that a command line names."""
+    """The command: one flow trained for a number of steps, or the ladder for a posterior."""
+    return _ladder() if arguments[:1] == ["fit"] and is_for_ladder(arguments[1:]) else _one_flow(arguments)
+
+
+def is_for_ladder(arguments: list[str]) -> bool:
+    """Whether a target other than the energies of Rezende & Mohamed is named, and no setting of one flow is given."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("target", nargs="?", default="")
+    parser.add_argument("--resume")
+    given = {word.partition("=")[0].replace("_", "-") for word in arguments if word.startswith("--")}
+    of_flow = (
+        {flag(f.name) for f in fields(FitConfig)} | {flag(name) for name in SETTINGS} | {"--preset", "--flow.name"}
+    )
+    of_ladder = {flag(f.name) for f in fields(PosteriorConfig)}
+    if resumed := parser.parse_known_args(arguments)[0].resume:
+        config = Path(resumed) / "config.yaml"
+        return config.is_file() and "experiment: posterior" in config.read_text()
+    target = arguments[0] if arguments and not arguments[0].startswith("-") else ""
+    return bool(target) and target not in ENERGIES and not given & (of_flow - of_ladder)
+
+
+def _ladder() -> Callable[..., None]:
+    defaults = PosteriorConfig()
+
+    def fit(
+        config: tyro.conf.OmitArgPrefixes[PosteriorConfig] = defaults,
+        out: Path | None = None,
+        resume: Path | None = None,
+        force: bool = False,
+    ) -> None:
+        """Fit a posterior by a ladder of approximations, judge it, and write its draws and a report.
+
+        With a setting of one flow, such as --flow planar, that flow is trained for a number of steps instead;
+        `pushforward fit u1 --help` shows them.
+
+        Args:
+            out: folder of the run; a fresh one under runs/ unless given.
+            resume: go on with the interrupted run in this folder, by its own settings.
+            force: overwrite the run that --out holds.
+        """
+        train_and_show(config, defaults, out, resume, force)
+
+    return fit
+
+
+def _one_flow(arguments: list[str]) -> Callable[..., None]:
+    """The settings start from the preset that a command line names."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", default="standard")
     preset = parser.parse_known_args(arguments)[0].preset
     defaults = PRESETS.get(preset, PRESETS["standard"])
-    with_flow = with_named_flow(defaults, arguments) if arguments[:1] == ["fit"] else defaults
+    with_flow: Any = with_named_flow(defaults, arguments) if arguments[:1] == ["fit"] else defaults
 
     def fit(
         config: tyro.conf.OmitArgPrefixes[FitConfig] = with_flow,
@@ -29,6 +80,9 @@ def fit_command(arguments: list[str]) -> Callable[..., None]:
         force: bool = False,
     ) -> None:
         """Fit a flow to a density that can only be evaluated, judge it, and write a report.
+
+        A model, given as file.py:name, and every density but u1 to u4 are fitted by a ladder of approximations unless
+        a setting of one flow is given; `pushforward fit file.py:name --help` shows its settings.
 
         Args:
             preset: where the defaults come from; `pushforward list` says what is in each.

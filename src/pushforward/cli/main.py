@@ -10,6 +10,7 @@ from pushforward.cli.exits import USER_ERROR
 from pushforward.cli.export import export
 from pushforward.cli.fit import fit_command
 from pushforward.cli.listing import list_
+from pushforward.cli.refine import refine
 from pushforward.cli.report import report
 from pushforward.cli.reproduce import reproduce_command
 from pushforward.cli.sample import sample
@@ -41,6 +42,7 @@ def build_app(arguments: list[str]) -> tyro.extras.SubcommandApp:
     for command in (
         fit_command(arguments),
         train_command(arguments),
+        refine,
         check,
         evaluate,
         reproduce_command(arguments),

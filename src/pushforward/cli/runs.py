@@ -8,12 +8,10 @@ from typing import Any
 
 from pushforward.cli.exits import INTERRUPTED
 from pushforward.errors import UserError
-from pushforward.experiments.config import TrainingConfig
+from pushforward.experiments.config import RunConfig
 
 
-def train_and_show(
-    config: TrainingConfig, defaults: TrainingConfig, out: Path | None, resume: Path | None, force: bool
-) -> None:
+def train_and_show(config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool) -> None:
     """Start a run, or go on with the one in `resume`; train it unless it is finished; print its result and report."""
     run = _started_or_resumed(config, defaults, out, resume, force)
     with _resumable(run):
@@ -23,7 +21,7 @@ def train_and_show(
 
 
 def _started_or_resumed(
-    config: TrainingConfig, defaults: TrainingConfig, out: Path | None, resume: Path | None, force: bool
+    config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool
 ) -> Any:
     from pushforward.experiments.runs import open_run, start_run
 

@@ -62,27 +62,12 @@ class FlowConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingConfig:
-    """The settings of a run of any kind, and how its model is trained."""
+class RunConfig:
+    """The settings of a run of any kind."""
 
     KIND: ClassVar[str]
     COMMAND: ClassVar[str]
     SUBJECT: ClassVar[str]
-
-    steps: int = 10_000
-    """updates"""
-
-    batch_size: int = 256
-    """draws or rows per update"""
-
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """how the learning rate falls to 0"""
-
-    gradient_clip: float = 10.0
-    """largest global norm of a gradient; 0 for none"""
-
-    seed: int = 0
-    """of every random number"""
 
     def check(self) -> None:
         """Refuse settings that cannot work.
@@ -90,7 +75,6 @@ class TrainingConfig:
         Raises:
             UserError: one of them is out of its range, or two contradict each other.
         """
-        check_least(self, steps=1, batch_size=1, gradient_clip=0, seed=0)
 
     @property
     @abstractmethod
@@ -108,6 +92,30 @@ class TrainingConfig:
         default = registry.kind(self.KIND).presets.get(subject, type(self)())
         words = changed_flags(self, default, {self.SUBJECT})
         return shlex.join(["pushforward", self.COMMAND, subject, *words])
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig(RunConfig):
+    """The settings of a run whose model is trained for a number of steps."""
+
+    steps: int = 10_000
+    """updates"""
+
+    batch_size: int = 256
+    """draws or rows per update"""
+
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """how the learning rate falls to 0"""
+
+    gradient_clip: float = 10.0
+    """largest global norm of a gradient; 0 for none"""
+
+    seed: int = 0
+    """of every random number"""
+
+    def check(self) -> None:
+        super().check()
+        check_least(self, steps=1, batch_size=1, gradient_clip=0, seed=0)
 
 
 def check_least(config: Any, **bounds: float) -> None:
@@ -130,8 +138,18 @@ def check_positive(config: Any, *names: str) -> None:
         UserError: one is not.
     """
     for name in names:
-        value = getattr(config, name, None)
-        if value is not None and not 0 < value < float("inf"):
+        if (value := getattr(config, name, None)) is not None:
+            check_positive_values(**{name: value})
+
+
+def check_positive_values(**values: float) -> None:
+    """Refuse values of flags that are not positive and finite.
+
+    Raises:
+        UserError: one is not.
+    """
+    for name, value in values.items():
+        if not 0 < value < float("inf"):
             raise UserError(f"{flag(name)} must be positive and finite, got {value}")
 
 
@@ -170,7 +188,7 @@ def changed_flags(config: Any, default: Any, leave_out: set[str]) -> list[str]:
     return words
 
 
-def to_yaml(config: TrainingConfig) -> str:
+def to_yaml(config: RunConfig) -> str:
     """The configuration as the text of a `config.yaml`."""
     values = {k: list(v) if isinstance(v, tuple) else v for k, v in values_of(config).items()}
     return yaml.safe_dump({"experiment": config.KIND, **values}, sort_keys=False)

@@ -11,6 +11,7 @@ KINDS: dict[str, str] = {
     "fit": "pushforward.experiments.fit",
     "train": "pushforward.experiments.train",
     "dlgm": "pushforward.experiments.dlgm",
+    "posterior": "pushforward.experiments.posterior",
 }
 """Each kind, as `config.yaml` names it, with the package that holds its `KIND`."""
 
@@ -20,13 +21,14 @@ class Kind:
     """What a kind of run consists of. What takes long to import is given as `module:name`.
 
     Attributes:
-        config: the type of its settings, a subclass of `TrainingConfig`.
+        config: the type of its settings, a subclass of `RunConfig`.
         run: its subclass of `Run`.
         train: the function that trains and judges a run, and writes its result.
         report: the function that writes the figures and the page of a finished run, and returns the path of the page.
         show: the function that prints the numbers of a finished run, given the path of its page.
         presets: named settings of it.
         summaries: of each of them a line, that `pushforward list` shows.
+        files: names of those in a run's folder that only this kind writes.
     """
 
     config: type[Any]
@@ -36,6 +38,7 @@ class Kind:
     show: str
     presets: Mapping[str, Any]
     summaries: Mapping[str, str]
+    files: tuple[str, ...] = ()
 
 
 def kind(name: str, where: str = "this configuration") -> Kind:

@@ -21,7 +21,8 @@ from pushforward.distributions import Distribution
 from pushforward.errors import UserError
 from pushforward.evaluation.means import numbers
 from pushforward.experiments import registry
-from pushforward.experiments.config import TrainingConfig, from_yaml, to_yaml
+from pushforward.experiments.config import RunConfig, from_yaml, to_yaml
+from pushforward.saving import load_flow
 from pushforward.training import Checkpoints, Record
 from pushforward.types import PRNGKeyArray
 
@@ -170,11 +171,11 @@ class Run:
         registry.resolve(self._kind.show)(self, report)
 
 
-def _run(folder: Path, config: TrainingConfig) -> Any:
+def _run(folder: Path, config: RunConfig) -> Any:
     return registry.resolve(registry.kind(config.KIND).run)(folder, config)
 
 
-def settled(config: TrainingConfig) -> Any:
+def settled(config: RunConfig) -> Any:
     """The settings of a run, with those that are left open chosen by the data.
 
     Raises:
@@ -183,7 +184,7 @@ def settled(config: TrainingConfig) -> Any:
     return _run(Path(), config).settled()
 
 
-def start_run(config: TrainingConfig, folder: Path | None, force: bool) -> Any:
+def start_run(config: RunConfig, folder: Path | None, force: bool) -> Any:
     """A new run in `folder`, by default a fresh one under `runs/`.
 
     Raises:
@@ -204,7 +205,7 @@ def start_run(config: TrainingConfig, folder: Path | None, force: bool) -> Any:
     run = _run(folder, config)
     described = run.prepare()
     try:
-        for part in PARTS:
+        for part in (*PARTS, *(name for kind in registry.KINDS for name in registry.kind(kind).files)):
             path = folder / part
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
@@ -238,17 +239,20 @@ def open_run(folder: str | Path) -> Any:
     return _run(folder, config)
 
 
-def load(folder: str | Path) -> Distribution:
-    """The trained flow of a finished run, as a density; of images in [0, 1].
+def load(path: str | Path) -> Any:
+    """The trained flow of a finished run, as a density, of images in [0, 1]; or what `pushforward.save` has written.
+
+    Args:
+        path: the folder of a run, or a file.
 
     Raises:
-        UserError: the folder holds no finished run.
+        UserError: the folder holds no finished run, or the file no flow.
 
     Example:
         >>> flow = pushforward.load("runs/u4")
         >>> x, log_prob = flow.sample_and_log_prob(jax.random.key(0), (1000,))
     """
-    return open_run(folder).flow
+    return load_flow(path) if Path(path).is_file() else open_run(path).flow
 
 
 def environment() -> dict[str, str]:

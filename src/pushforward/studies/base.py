@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from pushforward.devices import forget_programs
 from pushforward.errors import UserError
-from pushforward.experiments.config import TrainingConfig
+from pushforward.experiments.config import RunConfig
 from pushforward.experiments.registry import resolve
 from pushforward.experiments.runs import open_run, settled, start_run
 from pushforward.studies import registry
@@ -41,7 +41,7 @@ def run_study(config: StudyConfig) -> Study[Any, Any]:
     return resolve(cells)(config)
 
 
-def finished_run(config: TrainingConfig, folder: Path) -> Any:
+def finished_run(config: RunConfig, folder: Path) -> Any:
     """The run of a cell in `folder`, trained unless it is there and finished.
 
     Raises:

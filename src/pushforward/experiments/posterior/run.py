@@ -1,0 +1,89 @@
+"""The fit of a posterior on disk."""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pushforward import targets
+from pushforward.devices import double_precision
+from pushforward.distributions import Pushforward
+from pushforward.evaluation import ImportanceEstimate
+from pushforward.experiments.posterior.config import PosteriorConfig
+from pushforward.experiments.runs import Run
+from pushforward.inference import Chains, Diagnosis, Posterior, Rung
+from pushforward.saving import load_flow, save
+from pushforward.targets import Target, is_path
+from pushforward.training import Checkpoints
+
+FLOW, DRAWS, CHAINS, NETCDF = "flow.pf", "draws.npz", "chains.npz", "posterior.nc"
+
+
+@dataclass(frozen=True)
+class PosteriorRun(Run):
+    """A posterior, its approximation, and its chains if there are any."""
+
+    config: PosteriorConfig
+
+    @cached_property
+    def target(self) -> Target:
+        """What was fitted."""
+        config = self.config
+        if is_path(config.target):
+            return targets.from_source(config.target, config.dim, config.data)
+        return targets.make(config.target, config.dim)
+
+    def prepare(self) -> None:
+        self.target.describe()
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return self._checkpoints()
+
+    @cached_property
+    def model(self) -> Pushforward:
+        self.result.get("ladder")
+        with double_precision():
+            return load_flow(self.folder / FLOW)
+
+    def posterior(self) -> Posterior:
+        """What was fitted, with its draws and chains.
+
+        Raises:
+            UserError: the run is not finished, or its model is not at hand.
+        """
+        best = dict(self.result["best"])
+        estimate = ImportanceEstimate(**{name: best.pop(name) for name in list(ImportanceEstimate.__annotations__)})
+        rung = Rung(**best, flow=self.model, estimate=estimate)
+        with np.load(self.folder / DRAWS) as draws:
+            return Posterior(self.target, [rung], **draws, chains=self._chains())
+
+    def _chains(self) -> Chains | None:
+        path = self.folder / CHAINS
+        if not path.is_file():
+            return None
+        with np.load(path) as saved:
+            arrays = dict(saved)
+        told = json.loads(str(arrays.pop("told")))
+        return Chains(**arrays, diagnoses=tuple(Diagnosis(**each) for each in told["diagnoses"]), ess=told["ess"])
+
+    def keep(self, posterior: Posterior) -> None:
+        """Write flow, draws, chains and `posterior.nc`."""
+        with double_precision():
+            save(posterior.flow, self.folder / FLOW)
+        _write(self.folder / DRAWS, {name: getattr(posterior, name) for name in ("coordinates", "log_p", "log_q")})
+        if (chains := posterior.chains) is not None:
+            told = json.dumps({"diagnoses": [asdict(each) for each in chains.diagnoses], "ess": chains.ess})
+            arrays = ("coordinates", "log_p", "divergent", "base", "step_size", "inverse_mass")
+            _write(self.folder / CHAINS, {name: getattr(chains, name) for name in arrays} | {"told": np.array(told)})
+        posterior.save(self.folder / NETCDF)
+
+
+def _write(path: Path, arrays: dict[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)
+    partial.replace(path)

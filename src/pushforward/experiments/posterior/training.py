@@ -1,0 +1,93 @@
+"""Fit a posterior, or refine it, and write both down."""
+
+import time
+from dataclasses import asdict
+from typing import Any
+
+import jax
+from rich.console import Console
+
+from pushforward.evaluation.means import finite_or_none
+from pushforward.experiments.posterior.run import CHAINS, PosteriorRun
+from pushforward.experiments.runs import environment
+from pushforward.inference import Chains, Posterior, Rung, fit
+
+
+def run_posterior(run: PosteriorRun, *, quiet: bool = False) -> dict[str, Any]:
+    """Climb the ladder, keep the best rung, and write the result.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        UserError: the model has no density at any start, or every approximation diverged.
+    """
+    console, config = Console(quiet=quiet), run.config
+    console.print(run.target.describe(), highlight=False, markup=False, soft_wrap=True)
+    began = time.perf_counter()
+
+    def told(rung: Rung) -> None:
+        console.print(str(rung), highlight=False, markup=False, soft_wrap=True)
+
+    posterior = fit(run.target, jax.random.key(config.seed), seconds=config.seconds, draws=config.draws, on_rung=told)
+    (run.folder / CHAINS).unlink(missing_ok=True)
+    return _kept(run, posterior, time.perf_counter() - began, [_of(rung) for rung in posterior.rungs])
+
+
+def run_refinement(run: PosteriorRun, ess: float, seconds: float, *, quiet: bool = False) -> dict[str, Any]:
+    """Run chains behind the flow of a finished run, or go on with those that it has, and write the result.
+
+    Args:
+        run: the finished run.
+        ess: bulk and tail ESS that every number must reach.
+        seconds: after which it stops.
+        quiet: no line a round.
+
+    Returns:
+        The content of `result.json`.
+
+    Raises:
+        UserError: the run is not finished, or its model is not at hand.
+    """
+    console, posterior = Console(quiet=quiet), run.posterior()
+    began = time.perf_counter()
+
+    def told(chains: Chains) -> None:
+        console.print(chains.verdict, highlight=False, markup=False, soft_wrap=True)
+
+    drawn = 0 if posterior.chains is None else posterior.chains.log_p.size
+    key = jax.random.fold_in(jax.random.key(run.config.seed), 1 + drawn)
+    refined = posterior.refine(key, ess=ess, seconds=seconds, on_round=told)
+    spent = run.result["seconds"] + time.perf_counter() - began
+    return _kept(run, refined, spent, run.result["ladder"])
+
+
+def _kept(run: PosteriorRun, posterior: Posterior, seconds: float, ladder: list[dict[str, Any]]) -> dict[str, Any]:
+    run.keep(posterior)
+    chains, best = posterior.chains, posterior.best
+    result = {
+        "description": run.target.describe(),
+        "best": _of(best),
+        "ladder": ladder,
+        "summary": [
+            {name: value if isinstance(value, str) else finite_or_none(value) for name, value in asdict(row).items()}
+            for row in posterior.summary().rows
+        ],
+        "verdict": posterior.verdict,
+        "trusted": posterior.trusted if chains is None else chains.agreed,
+        "refined": chains is not None,
+        "warnings": [],
+        "seconds": seconds,
+        "steps_per_second": None,
+        "command": run.config.command(),
+        "environment": environment(),
+    }
+    run.write_result(result)
+    return result
+
+
+def _of(rung: Rung) -> dict[str, Any]:
+    numbers = {"elbo": rung.elbo, "elbo_std_error": rung.elbo_std_error, **asdict(rung.estimate)}
+    finite = {name: finite_or_none(value) for name, value in numbers.items() if value is not None}
+    missing = {name: None for name, value in numbers.items() if value is None}
+    return {"name": rung.name, **finite, **missing, "outside": rung.outside, "seconds": rung.seconds}

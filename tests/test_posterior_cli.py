@@ -1,0 +1,147 @@
+"""Posteriors on the command line: an example from the model to the refined draws, and what is refused."""
+
+import csv
+import json
+import shutil
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import pushforward
+from pushforward.cli import main
+from pushforward.cli.fit import is_for_ladder
+from pushforward.experiments.posterior.config import PosteriorConfig
+from tests.test_cli import run
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SCHOOLS = str(EXAMPLES / "eight_schools.py:model"), "--data", str(EXAMPLES / "eight_schools.json")
+
+pytestmark = pytest.mark.xdist_group("posterior-cli")
+
+
+@pytest.fixture(autouse=True)
+def others_promote_ranks():
+    with jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("posterior") / "schools"
+    with jax.numpy_rank_promotion("allow"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pushforward.inference.ladder.CAPACITIES", ((2, 8, 1.0),))
+        main(["fit", *SCHOOLS, "--out", str(folder), "--seconds", "12", "--draws", "2000"])
+    return folder
+
+
+@pytest.mark.slow
+def test_a_fit_writes_draws_a_flow_and_a_report(fitted, capsys):
+    result = json.loads((fitted / "result.json").read_text())
+    assert result["description"] == "NumPyro model, 10 unconstrained parameters: mu, tau > 0, theta (8)"
+    names = [row["name"] for row in result["summary"]]
+    assert names == ["mu", "tau", *(f"theta[{index}]" for index in range(8))]
+    assert {"posterior.nc", "flow.pf", "report.html", "draws.npz"} <= {path.name for path in fitted.iterdir()}
+    assert "The posterior of model" in (fitted / "report.html").read_text()
+    opened = pushforward.open_run(fitted)
+    posterior = opened.posterior()
+    assert posterior.summary()["tau"].mean == pytest.approx(result["summary"][1]["mean"])
+    assert pushforward.load(fitted).shape == (10,)
+    code, out, err = run(capsys, "report", str(fitted))
+    assert (code, err) == (0, "")
+    assert out.strip().endswith("report.html")
+
+
+@pytest.mark.slow
+def test_chains_are_kept_and_gone_on_with(fitted, capsys):
+    code, out, _ = run(capsys, "refine", str(fitted), "--ess", "1000000", "--seconds", "0.001")
+    assert code == 0
+    assert "not yet: 8 chains of 250 draws" in out
+    code, out, _ = run(capsys, "refine", str(fitted), "--ess", "1000000", "--seconds", "0.001")
+    assert code == 0
+    assert "not yet: 8 chains of 500 draws" in out
+    result = json.loads((fitted / "result.json").read_text())
+    assert result["refined"]
+    assert not result["trusted"]
+    assert pushforward.open_run(fitted).posterior().chains.log_p.shape == (8, 500)
+
+
+@pytest.mark.slow
+def test_draws_as_files(fitted, tmp_path, capsys):
+    from xarray import open_datatree
+
+    for name in ("draws.npz", "draws.csv", "draws.nc"):
+        path = tmp_path / name
+        assert run(capsys, "sample", str(fitted), "-n", "30", "--out", str(path))[0] == 0
+    with np.load(tmp_path / "draws.npz") as draws:
+        assert draws["theta"].shape == (30, 8)
+        assert np.all(draws["tau"] > 0)
+    with (tmp_path / "draws.csv").open(newline="") as file:
+        names, *rows = csv.reader(file)
+    assert names[:3] == ["mu", "tau", "theta[0]"]
+    assert len(rows) == 30
+    assert dict(open_datatree(tmp_path / "draws.nc", engine="h5netcdf")["posterior"].sizes)["draw"] == 30
+    path = tmp_path / "raw.npz"
+    assert run(capsys, "sample", str(fitted), "-n", "5", "--out", str(path), "--resample", "none")[0] == 0
+    code, _, err = run(capsys, "sample", str(fitted), "--out", "draws.txt")
+    assert code == 2
+    assert err == "pushforward: --out must end in .npz, .csv or .nc, got draws.txt\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothere.py:model"], "nothere.py is not there"),
+        ([f"{EXAMPLES}/eight_schools.py:none"], "has no 'none'"),
+        ([f"{EXAMPLES}/eight_schools.py:model"], "runs no numpyro.sample with no data"),
+        ([*SCHOOLS, "--seconds", "0"], "--seconds must be positive"),
+        ([*SCHOOLS, "--draws", "1"], "--draws must be 1000 or more"),
+        ([SCHOOLS[0], "--data", "none.json"], "none.json is not there"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, tmp_path, capsys):
+    folder = tmp_path / "run"
+    code, _, err = run(capsys, "fit", *arguments, "--out", str(folder))
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert not folder.exists()
+
+
+def test_only_posteriors_are_refined(tmp_path, capsys):
+    code, _, err = run(capsys, "refine", str(tmp_path))
+    assert code == 2
+    assert "is not a run" in err
+    code, _, err = run(capsys, "refine", str(tmp_path), "--ess", "0")
+    assert code == 2
+    assert "--ess must be positive" in err
+
+
+def test_what_goes_up_the_ladder():
+    assert is_for_ladder(["mine.py:model", "--data", "data.json"])
+    assert is_for_ladder(["funnel", "--dim", "10"])
+    assert is_for_ladder(["mine:function", "--dim", "3", "--seconds", "5"])
+    assert not is_for_ladder(["u1"])
+    assert not is_for_ladder(["u4", "--seed", "1"])
+    assert not is_for_ladder(["funnel", "--flow", "planar"])
+    assert not is_for_ladder(["funnel", "--flow=planar"])
+    assert not is_for_ladder(["mine:function", "--dim", "3", "--steps", "10"])
+    assert not is_for_ladder(["--help"])
+    assert not is_for_ladder([])
+
+
+def test_a_folder_is_named_by_its_source():
+    assert PosteriorConfig(target="examples/eight_schools.py:model").folder_name == "eight_schools-model"
+    assert PosteriorConfig(target="funnel").folder_name == "funnel"
+
+
+@pytest.mark.slow
+def test_a_fit_overwrites_by_force_only(fitted, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(fitted, copy)
+    code, _, err = run(capsys, "fit", *SCHOOLS, "--out", str(copy))
+    assert code == 2
+    assert "holds another run" in err
