@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from pushforward.errors import UserError
 
@@ -58,16 +57,20 @@ def has_wrong_sums(release: str) -> bool:
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Within it, JAX computes in double precision on a CPU; elsewhere as the user has set it."""
+    """Within it, JAX computes in double precision on a CPU; elsewhere as the user has set it.
+
+    It is set for the process and not for the thread, since callbacks to the host run in threads of JAX's own.
+    """
     import jax
 
     if jax.default_backend() != "cpu" or jax.config.jax_enable_x64:
         yield
         return
-    # `jax.enable_x64` is newer than the JAX of Python 3.11.
-    module: Any = jax if hasattr(jax, "enable_x64") else jax.experimental
-    with module.enable_x64(True):
+    jax.config.update("jax_enable_x64", True)
+    try:
         yield
+    finally:
+        jax.config.update("jax_enable_x64", False)
 
 
 def forget_programs() -> None:

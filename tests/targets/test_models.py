@@ -13,6 +13,7 @@ import numpyro.distributions as dist
 import pytest
 
 from pushforward import supports, targets
+from pushforward.devices import double_precision
 from pushforward.errors import UserError
 
 KEY = jax.random.key(0)
@@ -161,6 +162,22 @@ def test_trees_of_supports():
         targets.from_tree(lambda p: 0.0, {})
 
 
+def test_angles_that_are_cut_open_have_the_mass_of_one_turn(x64):
+    def log_density(p):
+        return 2 * jnp.cos(p["direction"] - 1) - 0.5 * p["x"] ** 2
+
+    target = targets.from_tree(log_density, {"direction": supports.circle(), "x": supports.real()})
+    opened = targets.cut_open(target)
+    places = jnp.linspace(-40, 40, 20_001)
+    grid = jnp.stack([places, jnp.zeros_like(places)], axis=-1)
+    mass = jnp.sum(jnp.exp(opened.log_densities(grid))) * (places[1] - places[0])
+    np.testing.assert_allclose(mass, 2 * jnp.pi * jax.scipy.special.i0(2.0), rtol=1e-6)
+    z = jax.random.normal(KEY, (4, 2))
+    np.testing.assert_allclose(opened.unconstrain(opened.constrain(z)), z, rtol=1e-9)
+    assert jnp.all(jnp.abs(opened.constrain(z)["direction"]) < jnp.pi)
+    assert targets.cut_open(opened) is opened
+
+
 def test_callbacks_are_called_with_batches(x64):
     sizes = []
 
@@ -175,6 +192,21 @@ def test_callbacks_are_called_with_batches(x64):
     _, gradients = jax.jit(jax.vmap(jax.value_and_grad(target.log_density)))(z)
     np.testing.assert_allclose(gradients, -z, rtol=1e-12)
     assert sizes == [7, 7]
+
+
+def test_callbacks_see_double_precision_where_a_fit_has_it():
+    seen = []
+
+    def value_and_gradient(z):
+        seen.append(z.copy())
+        return -0.5 * (z**2).sum(axis=1), -z
+
+    target = targets.from_callback(value_and_gradient, 1)
+    with double_precision():
+        value = jax.jit(target.log_density)(jnp.array([0.1]))
+    assert seen[-1].tolist() == [[0.1]]
+    assert float(value) == pytest.approx(-0.005, rel=1e-14)
+    assert not jax.config.jax_enable_x64
 
 
 @pytest.mark.parametrize(

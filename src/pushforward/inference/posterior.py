@@ -18,7 +18,7 @@ from pushforward.evaluation import smoothed_weights, verdict
 from pushforward.inference.chains import Chains, run_chains
 from pushforward.inference.ladder import GOOD_ESS, OnProgress, OnRung, Rung, best, climb
 from pushforward.inference.summary import Summary, summarise
-from pushforward.targets import Target
+from pushforward.targets import Target, cut_open
 from pushforward.types import PRNGKeyArray
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def fit(
 ) -> Posterior:
     """Fit the posterior of a model: a ladder of approximations, judged by importance weights, the best of them kept.
 
-    On a CPU it computes in double precision.
+    On a CPU it computes in double precision. Angles are cut open at pi (`targets.cut_open`).
 
     Args:
         target: the posterior, from `pushforward.targets`.
@@ -224,6 +224,7 @@ def fit(
     """
     if not seconds > 0 or draws < 1:
         raise ValueError(f"seconds and draws must be positive, got {seconds} and {draws}")
+    target = cut_open(target)
     key_climb, key_draws = jax.random.split(key)
     with double_precision():
         rungs = climb(target, key_climb, seconds, on_rung=on_rung, on_progress=on_progress)

@@ -96,11 +96,25 @@ def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
     if not finite.any():
         return None
     mode = points[np.argmin(np.where(finite, energies, np.inf))]
-    curvatures, directions = np.linalg.eigh(np.asarray(jax.jit(jax.hessian(energy))(mode)))
+    hessian = jax.hessian(energy) if target.twice_differentiable else _differences_of(jax.grad(energy))
+    curvatures, directions = np.linalg.eigh(np.asarray(jax.jit(hessian)(mode)))
     if not (np.isfinite(curvatures).all() and curvatures[-1] > 0):
         return None
     curvatures = np.maximum(curvatures, LEAST_CURVATURE * curvatures[-1])
     return mode, jnp.asarray((directions / curvatures) @ directions.T)
+
+
+def _differences_of(gradient: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """The Hessian by central differences of the gradient."""
+
+    def hessian(z: Float[Array, " D"]) -> Float[Array, "D D"]:
+        steps = jnp.cbrt(jnp.finfo(z.dtype).eps) * (1 + jnp.abs(z))
+        shifts = jnp.diag(steps)
+        rows = jax.vmap(gradient)(z[None] + shifts) - jax.vmap(gradient)(z[None] - shifts)
+        matrix = rows / (2 * steps[:, None])
+        return (matrix + matrix.T) / 2
+
+    return hessian
 
 
 def pathfinder(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pushforward.errors import UserError, nearest
 from pushforward.quadrature import Box
 from pushforward.targets import energies, standard
-from pushforward.targets.base import Model, Parameter, Target
+from pushforward.targets.base import Model, Parameter, Target, cut_open
 from pushforward.targets.callables import from_callable, from_path
 from pushforward.targets.callbacks import from_callback
 from pushforward.targets.numpyro import from_numpyro
@@ -60,6 +60,7 @@ __all__ = [
     "Model",
     "Parameter",
     "Target",
+    "cut_open",
     "from_callable",
     "from_callback",
     "from_numpyro",

@@ -1,7 +1,8 @@
 """Unnormalised densities: what a flow is fitted to."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -77,6 +78,7 @@ class Target:
         box: in 2-D, `(low, high)` of each dimension around all but a negligible part of the mass; for plots and grids.
         sample: exact samples, `(key, n)` -> `(n, D)`, where there is a way to draw them.
         model: what it is the posterior of, where it has named parameters.
+        twice_differentiable: whether JAX can take second derivatives of the log density.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Target:
     box: Box | None = None
     sample: Callable[[PRNGKeyArray, int], Float[Array, "n D"]] | None = None
     model: Model | None = None
+    twice_differentiable: bool = True
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -148,3 +151,33 @@ class Target:
         if np.isfinite(values[index]):
             return f"the gradient of {self.name} is not finite at z = ({where})"
         return f"{self.name} is {values[index]} at z = ({where})"
+
+
+def cut_open(target: Target) -> Target:
+    """The same target with unbounded coordinates for its angles, `a = pi tanh(z / 2)`, which do not wrap around.
+
+    Its density on R^D has the mass of one turn; that of periodic coordinates has it again and again. Mass on both sides
+    of the cut, at pi, becomes two modes.
+
+    Args:
+        target: with or without angles.
+    """
+    if target.model is None or not target.model.angles:
+        return target
+    model = target.model
+    mask = np.isin(np.arange(target.dim), model.angles)
+
+    def to_periodic(z: Float[Array, " D"]) -> tuple[Float[Array, " D"], Float[Array, ""]]:
+        log_slopes = math.log(2 * math.pi) + jax.nn.log_sigmoid(z) + jax.nn.log_sigmoid(-z)
+        return jnp.where(mask, math.pi * jnp.tanh(z / 2), z), jnp.sum(jnp.where(mask, log_slopes, 0))
+
+    def log_density(z: Float[Array, " D"]) -> Float[Array, ""]:
+        periodic, log_det = to_periodic(z)
+        return target.log_density(periodic) + log_det
+
+    def unconstrain(values: Values) -> Float[Array, " D"]:
+        z = model.unconstrain(values)
+        return jnp.where(mask, 2 * jnp.arctanh(z / math.pi), z)
+
+    opened = replace(model, constrain=lambda z: model.constrain(to_periodic(z)[0]), unconstrain=unconstrain, angles=())
+    return replace(target, log_density=log_density, model=opened)

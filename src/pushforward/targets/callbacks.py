@@ -61,7 +61,7 @@ def from_callback(value_and_gradient: ValueAndGradient, dim: int, *, name: str |
         return value, jnp.dot(gradient, tangents[0])
 
     with double_precision():
-        return checked(Target(name, dim, log_density), walls=True)
+        return checked(Target(name, dim, log_density, twice_differentiable=False), walls=True)
 
 
 def _check(value_and_gradient: ValueAndGradient, dim: int, name: str) -> None:

@@ -33,7 +33,7 @@ class PosteriorRun(Run):
         """What was fitted."""
         config = self.config
         if is_path(config.target):
-            return targets.from_source(config.target, config.dim, config.data)
+            return targets.cut_open(targets.from_source(config.target, config.dim, config.data))
         return targets.make(config.target, config.dim)
 
     def prepare(self) -> None:

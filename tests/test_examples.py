@@ -1,0 +1,61 @@
+"""Every example is a target that can be fitted."""
+
+import sys
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from pushforward import inference, targets
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NAMES = {
+    "eight_schools.py:model": 10,
+    "logistic_regression.py:model": 4,
+    "hierarchy.py:model": 7,
+    "hidden_markov_chain.py:model": 5,
+    "angle.py:target": 2,
+    "host_function.py:target": 3,
+    "hierarchy_pymc.py:model": 7,
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def others_promote_ranks():
+    with jax.numpy_rank_promotion("allow"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def load(name):
+    if "pymc" in name and sys.version_info < (3, 12):
+        pytest.skip("PyMC 6 needs Python 3.12")
+    data = EXAMPLES / name.replace(".py:model", ".json")
+    return targets.from_source(str(EXAMPLES / name), data=data if data.is_file() else None)
+
+
+def test_each_file_is_named():
+    assert {name.partition(":")[0] for name in NAMES} == {path.name for path in EXAMPLES.glob("*.py")}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_a_target(name):
+    target = load(name)
+    assert target.dim == NAMES[name]
+    with jax.enable_x64(True):
+        draws = 0.1 * jax.random.normal(jax.random.key(0), (4, target.dim))
+        assert target.usable(draws).all()
+        parameters = target.constrain(draws)
+        back = target.unconstrain({each.name: parameters[each.name] for each in target.parameters})
+        np.testing.assert_allclose(back, draws, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["angle.py:target", "host_function.py:target", "logistic_regression.py:model"])
+def test_it_is_fitted(name):
+    posterior = inference.fit(load(name), jax.random.key(0), seconds=4, draws=2000, on_rung=None)
+    assert np.isfinite(posterior.best.elbo)
+    assert posterior.to_arviz()["posterior"].sizes["chain"] == 1
