@@ -52,7 +52,7 @@ def test_every_device_has_threads_for_its_own_tasks(given, devices, threads_at_l
     assert given.get("NPROC", threads) == threads
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not devices.LIMIT_OF_MAPS.is_file(), reason="memory maps are counted on Linux only")
 def test_a_study_of_200_unlike_cells_does_not_run_out_of_memory_maps(tmp_path, monkeypatch):
     """The limit is set to 100 maps above what is there."""

@@ -91,7 +91,11 @@ def test_bad_input_is_one_line(files, capsys, words, message):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("file", "verdict"), [("gaussian.npy", "volume-preserving: The density of states"), ("cube.npy", "varying volume")]
+    ("file", "verdict"),
+    [
+        pytest.param("gaussian.npy", "volume-preserving: The density of states", marks=pytest.mark.long),
+        ("cube.npy", "varying volume"),
+    ],
 )
 def test_advice(files, capsys, file, verdict):
     words = f"states advise {file} --steps 300 --run {files}/fit --out {files}/advice.png"

@@ -129,6 +129,7 @@ def test_of_logged_columns_the_gaussian_is_that_of_the_logarithms(tmp_path):
     np.testing.assert_allclose(run.result["gaussian_log_likelihood"], -2.838, atol=0.4)
 
 
+@pytest.mark.long
 def test_noise_on_the_rows_keeps_a_flow_from_spikes(tmp_path):
     """Two values in a column: without noise the density there grows as the flow is trained."""
     rows = np.column_stack([RNG.normal(size=400), RNG.integers(2, size=400) + 1e-6 * RNG.normal(size=400)])

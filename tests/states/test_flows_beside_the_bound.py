@@ -115,6 +115,7 @@ def test_no_volume_preserving_flow_beats_the_bound(volume_preserving, name):
     assert judged.kl > judged.bound - 4.5 * judged.error
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["square", "two scales", "laplace"])
 def test_it_is_nearly_reached_where_the_rearrangement_is_easy(volume_preserving, name):
     """So that a bound a little too high would not pass."""
@@ -130,6 +131,7 @@ def test_a_flow_of_varying_volume_beats_it(varying, name):
     assert judged.kl < judged.bound - 4.5 * judged.error
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "law"), [("square", SQUARE), ("laplace", LAPLACE)])
 def test_the_bound_from_samples_is_the_exact_one(volume_preserving, name, law):
     judged = volume_preserving[name]

@@ -18,7 +18,7 @@ needs_data = pytest.mark.skipif("PUSHFORWARD_DATA" not in os.environ, reason="PU
 @pytest.mark.parametrize(
     ("study", "series", "lengths", "cells"),
     [
-        ("rezende-mohamed-figure-4", "planar nice", "0 2", 3),
+        pytest.param("rezende-mohamed-figure-4", "planar nice", "0 2", 3, marks=pytest.mark.long),
         pytest.param("rezende-mohamed-table-3", "planar", "2", 1, marks=pytest.mark.long),
         ("amortised-or-static", "'static, plain'", "2", 1),
     ],
