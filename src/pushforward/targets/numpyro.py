@@ -2,7 +2,9 @@
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -106,12 +108,14 @@ def _from_numpyro(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     def of_coordinates(z: Float[Array, " D"]) -> Float[Array, ""]:
         values = wrapped(unravel(z))
         rest = {key: value for key, value in values.items() if key not in angles}
-        return -potential_energy(with_angles(values), args, kwargs, rest)
+        with _angles_allowed():
+            return -potential_energy(with_angles(values), args, kwargs, rest)
 
     def constrain(z: Float[Array, " D"]) -> Values:
         values = wrapped(unravel(z))
         rest = {key: value for key, value in values.items() if key not in angles}
-        found = constrain_fn(with_angles(values), args, kwargs, rest, return_deterministic=True)
+        with _angles_allowed():
+            found = constrain_fn(with_angles(values), args, kwargs, rest, return_deterministic=True)
         found |= {key: values[key] for key in angles}
         return {key: jnp.asarray(value) for key, value in found.items() if key not in observed}
 
@@ -166,6 +170,14 @@ def is_numpyro_model(function: Callable[..., Any], arguments: Mapping[str, Any])
     except Exception:
         return bool(trace)
     return any(site["type"] in ("sample", "factor") for site in trace.values())
+
+
+@contextmanager
+def _angles_allowed() -> Iterator[None]:
+    """Within it, NumPyro does not warn of angles, which are coordinates of their own here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*poorly handles circular", category=UserWarning)
+        yield
 
 
 def _base(support: Any) -> Any:
