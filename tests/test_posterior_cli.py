@@ -45,7 +45,7 @@ def test_a_fit_writes_draws_a_flow_and_a_report(fitted, capsys):
     names = [row["name"] for row in result["summary"]]
     assert names == ["mu", "tau", *(f"theta[{index}]" for index in range(8))]
     assert {"posterior.nc", "flow.pf", "report.html", "draws.npz"} <= {path.name for path in fitted.iterdir()}
-    assert "The posterior of model" in (fitted / "report.html").read_text()
+    assert "The posterior of eight_schools.py:model" in (fitted / "report.html").read_text()
     opened = pushforward.open_run(fitted)
     posterior = opened.posterior()
     assert posterior.summary()["tau"].mean == pytest.approx(result["summary"][1]["mean"])

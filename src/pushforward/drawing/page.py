@@ -85,10 +85,12 @@ def render(
     environment: Table,
     warnings: Sequence[str] = (),
     restarts: Table | None = None,
+    restarts_heading: str = "Restarts",
 ) -> str:
     """The page, with images inside it, for light and dark screens down to the width of a phone.
 
-    `code` between backticks in the verdict is set as such. A page whose results are columns of numbers is wide.
+    What was tried, of which the best is shown, is in the table `restarts`. `code` between backticks in the verdict is
+    set as such. A page whose results are columns of numbers is wide.
     """
     templates = jinja2.Environment(
         loader=jinja2.PackageLoader("pushforward.drawing", ""),
@@ -105,6 +107,7 @@ def render(
         warnings=warnings,
         pictures=pictures,
         restarts=restarts,
+        restarts_heading=restarts_heading,
         configuration=configuration,
         command=command,
         environment=environment,

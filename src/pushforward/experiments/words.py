@@ -48,18 +48,13 @@ def configuration(config: Mapping[str, Any]) -> Table:
 
 def environment(result: Result) -> Table:
     """Versions, hardware and time."""
-    seconds, rate = number(result["seconds"]), number(result["steps_per_second"])
-    return Table(
-        [],
-        [
-            *([name, value] for name, value in result["environment"].items()),
-            ["time of training", f"{seconds} s"],
-            [
-                "speed",
-                f"{DASH} (no step was left to do)" if rate is None else f"{rate} steps/s of all restarts together",
-            ],
-        ],
-    )
+    rows = [[name, value] for name, value in result["environment"].items()]
+    rows.append(["time of training", f"{number(result['seconds'])} s"])
+    if "steps_per_second" in result:
+        rate = number(result["steps_per_second"])
+        none_left = f"{DASH} (no step was left to do)"
+        rows.append(["speed", none_left if rate is None else f"{rate} steps/s of all restarts together"])
+    return Table([], rows)
 
 
 def value(result: Result, name: str, unit: str = "nats") -> str | None:

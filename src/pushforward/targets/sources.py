@@ -30,8 +30,9 @@ def from_source(path: str, dim: int | None = None, data: str | Path | None = Non
     Raises:
         UserError: the object is not there or is none of these, its data do not fit, or its density cannot be used.
     """
-    module, _, name = path.rpartition(":")
-    found = _object(module, name)
+    module, _, attribute = path.rpartition(":")
+    found = _object(module, attribute)
+    name = f"{Path(module).name}:{attribute}"
     arguments = {} if data is None else read_data(data)
     if isinstance(found, Target):
         if dim is not None or data is not None:

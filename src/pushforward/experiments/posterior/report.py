@@ -51,6 +51,7 @@ def write_report(run: PosteriorRun) -> Path:
             warnings=[] if result["trusted"] else [result["verdict"]],
             pictures=pictures,
             restarts=Table(LADDER, rungs(result["ladder"]), text_columns=1),
+            restarts_heading="Ladder",
             configuration=words.configuration(values_of(run.config)),
             command=result["command"],
             environment=words.environment(result),

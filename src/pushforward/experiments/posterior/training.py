@@ -78,7 +78,6 @@ def _kept(run: PosteriorRun, posterior: Posterior, seconds: float, ladder: list[
         "refined": chains is not None,
         "warnings": [],
         "seconds": seconds,
-        "steps_per_second": None,
         "command": run.config.command(),
         "environment": environment(),
     }
