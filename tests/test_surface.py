@@ -7,6 +7,7 @@ import pytest
 
 import pushforward
 from pushforward.bijections import Bijection
+from pushforward.errors import UserError, imported
 
 MODULES = (
     "amortize",
@@ -71,3 +72,8 @@ def functions_of(name, offered):
             function = inspect.unwrap(getattr(value, "__func__", value))
             if not attribute.startswith("_") and attribute not in inherited and inspect.isfunction(function):
                 yield f"{name}.{attribute}", function
+
+
+def test_a_package_that_is_not_there_is_named():
+    with pytest.raises(UserError, match="nothing_such is not installed: get it"):
+        imported("nothing_such.part", "get it")

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
 
-__all__ = ["UserError", "nearest"]
+__all__ = ["UserError", "imported", "nearest"]
 
 
 def __dir__() -> list[str]:
@@ -19,3 +21,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     matches = get_close_matches(name, known, n=1, cutoff=0.5)
     return f"; did you mean {matches[0]!r}?" if matches else f"; there are {', '.join(known)}"
+
+
+def imported(module: str, how: str) -> Any:
+    """A module of a package that not every installation has.
+
+    Args:
+        module: its name.
+        how: to get it.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise UserError(f"{module.partition('.')[0]} is not installed: {how}") from error

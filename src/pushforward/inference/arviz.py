@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from pushforward.devices import double_precision
+from pushforward.errors import imported
+from pushforward.inference.summary import ARVIZ
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -23,8 +25,7 @@ def to_arviz(posterior: "Posterior") -> "DataTree":
     Args:
         posterior: what was fitted.
     """
-    import arviz_base
-
+    arviz_base = imported("arviz_base", ARVIZ)
     target, estimate = posterior.target, posterior.best.estimate
     if posterior.chains is None:
         order = np.random.default_rng(0).choice(len(posterior.weights), size=DRAWS, p=posterior.weights)

@@ -13,9 +13,9 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from pushforward.distributions import Pushforward
-from pushforward.errors import UserError
+from pushforward.errors import UserError, imported
 from pushforward.evaluation import smoothed_weights
-from pushforward.inference.summary import PROBABILITIES, Row, Summary, columns
+from pushforward.inference.summary import ARVIZ, PROBABILITIES, Row, Summary, columns
 from pushforward.targets import Target
 from pushforward.types import PRNGKeyArray
 
@@ -93,8 +93,7 @@ class Chains:
         Args:
             draws: the parameters by name.
         """
-        from arviz_stats.base import array_stats
-
+        array_stats = imported("arviz_stats.base", ARVIZ).array_stats
         rows = []
         for name, values in columns(draws, axes=2).items():
             flat = values.ravel()
@@ -187,8 +186,7 @@ def diagnose(draws: Draws) -> tuple[Diagnosis, ...]:
     Args:
         draws: `(chains, draws, *shape)` by name.
     """
-    from arviz_stats.base import array_stats
-
+    array_stats = imported("arviz_stats.base", ARVIZ).array_stats
     diagnoses = []
     for name, values in columns(draws, axes=2).items():
         if np.ptp(values) == 0:

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 PROBABILITIES = (0.05, 0.95)
+ARVIZ = "ArviZ 1, which chains and their files take, needs Python 3.12"
 
 
 @dataclass(frozen=True)

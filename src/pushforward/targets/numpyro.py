@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward.devices import double_precision
-from pushforward.errors import UserError
+from pushforward.errors import UserError, imported
 from pushforward.targets.base import Model, Parameter, Target, Values
 from pushforward.targets.callables import checked, first_line
 from pushforward.types import PRNGKeyArray
@@ -51,6 +51,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, name: str | None = None,
     Example:
         >>> target = from_numpyro(eight_schools, y=y, sigma=sigma)
     """
+    imported("numpyro", "pip install 'pushforward[numpyro]'")
     # A model that JAX has traced in single precision before cannot be trusted to be traced again in double precision.
     with double_precision():
         return _from_numpyro(model, args, kwargs, name or str(getattr(model, "__name__", "model")))

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward.devices import double_precision
-from pushforward.errors import UserError
+from pushforward.errors import UserError, imported
 from pushforward.targets.base import Model, Parameter, Target, Values
 from pushforward.targets.callables import checked, first_line
 
@@ -40,6 +40,7 @@ def from_pymc(model: Any, *, name: str = "model") -> Target:
         ...     pm.Normal("y", mu, 1, observed=y)
         >>> target = from_pymc(model)
     """
+    imported("pymc", "pip install 'pushforward[pymc]' on Python 3.12 or newer")
     before = jax.config.jax_enable_x64
     try:
         from pymc.sampling.jax import get_jaxified_graph, get_jaxified_logp

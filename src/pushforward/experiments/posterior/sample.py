@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from pushforward.errors import UserError
+from pushforward.errors import UserError, imported
 from pushforward.experiments.posterior.run import PosteriorRun
 from pushforward.inference.posterior import Resample
-from pushforward.inference.summary import columns
+from pushforward.inference.summary import ARVIZ, columns
 
 
 def write_draws(run: PosteriorRun, n: int, out: Path | None, seed: int, resample: Resample) -> Path:
@@ -48,9 +48,8 @@ def write_draws(run: PosteriorRun, n: int, out: Path | None, seed: int, resample
             csv.writer(file, lineterminator="\n").writerow(named)
             np.savetxt(file, np.column_stack(list(named.values())), fmt="%.12g", delimiter=",")
     else:
-        import arviz_base
-
         whole = {name: values[None] for name, values in draws.items()}
-        arviz_base.from_dict({"posterior": whole}, name=run.target.name).to_netcdf(partial, engine="h5netcdf")
+        tree = imported("arviz_base", ARVIZ).from_dict({"posterior": whole}, name=run.target.name)
+        tree.to_netcdf(partial, engine="h5netcdf")
     partial.replace(path)
     return path
