@@ -54,7 +54,14 @@ def test_it_is_a_target(name):
         np.testing.assert_allclose(back, draws, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["angle.py:target", "host_function.py:target", "logistic_regression.py:model"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "host_function.py:target",
+        pytest.param("angle.py:target", marks=pytest.mark.long),
+        pytest.param("logistic_regression.py:model", marks=pytest.mark.long),
+    ],
+)
 def test_it_is_fitted(name):
     posterior = inference.fit(load(name), jax.random.key(0), seconds=4, draws=2000, on_rung=None)
     assert np.isfinite(posterior.best.elbo)
