@@ -29,7 +29,15 @@ def run_posterior(run: PosteriorRun, *, quiet: bool = False) -> dict[str, Any]:
     def told(rung: Rung) -> None:
         console.print(str(rung), highlight=False, markup=False, soft_wrap=True)
 
-    posterior = fit(run.target, jax.random.key(config.seed), seconds=config.seconds, draws=config.draws, on_rung=told)
+    with console.status("looking for a start") as status:
+        posterior = fit(
+            run.target,
+            jax.random.key(config.seed),
+            seconds=config.seconds,
+            draws=config.draws,
+            on_rung=told,
+            on_progress=lambda name, spent, limit: status.update(f"{name}: {spent:.0f} of {limit:.0f} s"),
+        )
     (run.folder / CHAINS).unlink(missing_ok=True)
     return _kept(run, posterior, time.perf_counter() - began, [_of(rung) for rung in posterior.rungs])
 
