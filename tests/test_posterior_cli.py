@@ -49,7 +49,8 @@ def test_a_fit_writes_draws_a_flow_and_a_report(fitted, capsys):
     opened = pushforward.open_run(fitted)
     posterior = opened.posterior()
     assert posterior.summary()["tau"].mean == pytest.approx(result["summary"][1]["mean"])
-    assert pushforward.load(fitted).shape == (10,)
+    assert pushforward.load(fitted).sample(jax.random.key(0), 3).dtype == np.float32
+    assert posterior.flow.base.loc.dtype == np.float64
     code, out, err = run(capsys, "report", str(fitted))
     assert (code, err) == (0, "")
     assert out.strip().endswith("report.html")

@@ -11,6 +11,7 @@ import numpy as np
 from pushforward import targets
 from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
+from pushforward.errors import UserError
 from pushforward.evaluation import ImportanceEstimate
 from pushforward.experiments.posterior.config import PosteriorConfig
 from pushforward.experiments.runs import Run
@@ -45,9 +46,10 @@ class PosteriorRun(Run):
 
     @cached_property
     def model(self) -> Pushforward:
-        self.result.get("ladder")
-        with double_precision():
-            return load_flow(self.folder / FLOW)
+        """The best rung, in the precision of the process."""
+        if not self.finished:
+            raise UserError(f"{self.folder} is not finished; pushforward fit --resume {self.folder} goes on with it")
+        return load_flow(self.folder / FLOW)
 
     def posterior(self) -> Posterior:
         """What was fitted, with its draws and chains.
@@ -57,7 +59,8 @@ class PosteriorRun(Run):
         """
         best = dict(self.result["best"])
         estimate = ImportanceEstimate(**{name: best.pop(name) for name in list(ImportanceEstimate.__annotations__)})
-        rung = Rung(**best, flow=self.model, estimate=estimate)
+        with double_precision():
+            rung = Rung(**best, flow=load_flow(self.folder / FLOW), estimate=estimate)
         with np.load(self.folder / DRAWS) as draws:
             return Posterior(self.target, [rung], **draws, chains=self._chains())
 
