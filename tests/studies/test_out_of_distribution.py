@@ -12,7 +12,7 @@ from pushforward.cli import main
 from pushforward.experiments.train.config import TrainConfig
 from pushforward.experiments.train.models import make_ensemble
 from pushforward.states import from_log_densities, wasserstein
-from pushforward.studies.out_of_distribution.cells import FLOWS
+from pushforward.studies.out_of_distribution.cells import FLOWS, _trained_by
 from tests.test_cli import run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("out-of-distribution")]  # its flows are trained once
@@ -147,6 +147,14 @@ def test_every_flow_can_be_made(name):
     model = eqx.filter_eval_shape(make_ensemble, config, (28, 28, 1), 256)
     assert model.flow.shape == (28, 28, 1)
     assert model.flow.bijection.volume is Volume.VARYING
+
+
+def test_cells_are_called_as_they_were():
+    """What `settings.training` of a finished cell says, before the settings of families had types of their own."""
+    glow = TrainConfig(data="mnist", length=2, **FLOWS["glow"])
+    assert _trained_by(glow) == "pushforward train mnist --flow glow --length 2 --mixing lu"
+    masked = TrainConfig(data="mnist", length=2, **FLOWS["real-nvp"])
+    assert _trained_by(masked) == "pushforward train mnist --flow glow --length 2 --mixing permutation"
 
 
 def _refused(outcome, message):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -94,7 +95,7 @@ def run_out_of_distribution(config: OutOfDistributionConfig) -> OutOfDistributio
             "images": effort.images,
             "draws": effort.draws,
             "groups": [1, *config.groups],
-            "training": cell.config.command(),
+            "training": _trained_by(cell.config),
         }
         if not finished_cell(path, settings):
             run: TrainRun = finished_run(cell.config, config.folder / "runs" / cell.run_name)
@@ -102,6 +103,11 @@ def run_out_of_distribution(config: OutOfDistributionConfig) -> OutOfDistributio
             folder.mkdir(parents=True, exist_ok=True)
             write_cell(path, {**result, "settings": settings, "environment": environment()})
     return Study(config, [json.loads((folder / f"{cell.name}.json").read_text()) for cell in cells])
+
+
+def _trained_by(config: TrainConfig) -> str:
+    """The command of a cell's training, with the mixing of Glow, which finished cells of earlier versions name."""
+    return re.sub(r"(--flow glow --length \d+)(?! --mixing)", r"\1 --mixing lu", config.command())
 
 
 def _cells(config: OutOfDistributionConfig, effort: Effort) -> Iterator[Cell]:
