@@ -72,7 +72,7 @@ def test_recipes(recipe):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BIJECTIONS)
-@pytest.mark.parametrize("side", [3.0, np.inf])
+@pytest.mark.parametrize("side", [3.0, pytest.param(np.inf, marks=pytest.mark.long)])
 def test_images_of_boxes(name, side):
     """Both directions, of a box with ends and of one without."""
     entry = BIJECTIONS[name]
