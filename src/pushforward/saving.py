@@ -83,8 +83,6 @@ def load_flow(path: str | Path) -> Any:
             raise ValueError("it was altered after it was written")
         arrays = [np.load(io.BytesIO(content), allow_pickle=False) for content in files]
         return _decoded(header["structure"], arrays)
-    except OSError:
-        raise
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, IndexError, ImportError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} is not a flow that pushforward.save wrote: {reason}") from error

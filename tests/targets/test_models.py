@@ -266,6 +266,12 @@ def model(y):
 def point(z):
     return -jnp.sum(z**2)
 
+def plain():
+    return 0.0
+
+def raises():
+    raise ValueError("wrong shape")
+
 ready = from_callable(point, 2)
 number = 3
 """
@@ -292,11 +298,14 @@ def test_models_targets_and_functions_in_files(tmp_path, monkeypatch):
         (("nothere:model",), "cannot import 'nothere'"),
         (("broken.py:model",), "cannot import 'broken.py'"),
         (("mine.py:number",), "is a int, no model"),
-        (("mine.py:point",), "runs no numpyro.sample with no data"),
+        (("mine.py:point",), "missing a required argument: 'z'; a model gets its arguments from --data"),
         (
             ("mine.py:model", None, "extra.json"),
-            "unexpected keyword argument 'x'|runs no numpyro.sample with these data",
+            "unexpected keyword argument 'x'",
         ),
+        (("mine.py:model",), "missing a required argument: 'y'"),
+        (("mine.py:plain",), "runs no numpyro.sample"),
+        (("mine.py:raises",), "cannot be run with these data: wrong shape"),
         (("mine.py:model", None, "list.json"), "must hold an object"),
         (("mine.py:model", None, "broken.json"), "cannot be read"),
         (("mine.py:model", None, "none.json"), "none.json is not there"),

@@ -10,7 +10,7 @@ import tyro
 
 from pushforward.cli.families import with_named_flow
 from pushforward.cli.runs import train_and_show
-from pushforward.experiments.families import SETTINGS, flag
+from pushforward.experiments.families import flag
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.presets import PRESETS
 from pushforward.experiments.posterior.config import PosteriorConfig
@@ -24,20 +24,17 @@ def fit_command(arguments: list[str]) -> Callable[..., None]:
 
 
 def is_for_ladder(arguments: list[str]) -> bool:
-    """Whether a target other than the energies of Rezende & Mohamed is named, and no setting of one flow is given."""
+    """Whether a target other than the energies of Rezende & Mohamed is named, with settings that the ladder knows."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("target", nargs="?", default="")
-    parser.add_argument("--resume")
-    given = {word.partition("=")[0].replace("_", "-") for word in arguments if word.startswith("--")}
-    of_flow = (
-        {flag(f.name) for f in fields(FitConfig)} | {flag(name) for name in SETTINGS} | {"--preset", "--flow.name"}
-    )
-    of_ladder = {flag(f.name) for f in fields(PosteriorConfig)}
-    if resumed := parser.parse_known_args(arguments)[0].resume:
-        config = Path(resumed) / "config.yaml"
+    for name in [*(f.name for f in fields(PosteriorConfig) if f.name != "target"), "out", "resume"]:
+        parser.add_argument(flag(name))
+    parser.add_argument("--force", "-h", "--help", action="store_true")
+    known, others = parser.parse_known_args(arguments)
+    if known.resume:
+        config = Path(known.resume) / "config.yaml"
         return config.is_file() and "experiment: posterior" in config.read_text()
-    target = arguments[0] if arguments and not arguments[0].startswith("-") else ""
-    return bool(target) and target not in ENERGIES and not given & (of_flow - of_ladder)
+    return known.target not in ("", *ENERGIES) and not others
 
 
 def _ladder() -> Callable[..., None]:

@@ -36,17 +36,22 @@ class Sylvester(Family):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Networks(Family):
-    """Layers whose parameters networks emit."""
-
-    mixing: Mixing = "permutation"
-    """what follows each layer"""
+class Hidden(Family):
+    """Layers with networks."""
 
     width: int = 64
     """hidden units of each network"""
 
     depth: int = 2
     """hidden layers of each network"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Networks(Hidden):
+    """Layers whose parameters networks emit."""
+
+    mixing: Mixing = "permutation"
+    """what follows each layer"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,14 +90,8 @@ class Sigmoids(Networks):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Residual(Family):
+class Residual(Hidden):
     """Residual layers."""
-
-    width: int = 64
-    """hidden units of each network"""
-
-    depth: int = 2
-    """hidden layers of each network"""
 
     coefficient: float = 0.9
     """Lipschitz constant of each network"""
@@ -102,14 +101,8 @@ class Residual(Family):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Continuous(Family):
+class Continuous(Hidden):
     """Continuous flows."""
-
-    width: int = 64
-    """hidden units of each network"""
-
-    depth: int = 2
-    """hidden layers of each network"""
 
     tolerance: float = 1e-5
     """of the solver"""

@@ -34,7 +34,7 @@ def to_arviz(posterior: "Posterior") -> "DataTree":
     else:
         coordinates = posterior.chains.coordinates
         stats = {"lp": posterior.chains.log_p, "diverging": posterior.chains.divergent}
-    draws = posterior._constrained(coordinates)
+    draws = posterior.constrained(coordinates)
     groups = {"posterior": draws, "sample_stats": stats}
     model = target.model
     if model is not None:

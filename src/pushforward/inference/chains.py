@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import blackjax
 import jax
@@ -10,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from blackjax.mcmc import hmc
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
+from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
 from pushforward.errors import UserError, imported
 from pushforward.evaluation import smoothed_weights
@@ -135,8 +137,10 @@ def run_chains(
     if not (ess > 0 and seconds > 0):
         raise UserError(f"ESS and seconds must be positive, got {ess} and {seconds}")
     began = time.perf_counter()
-    base, bijection = flow.base, flow.bijection.resolve()
-    center, scale = _scales(flow)
+    base: Any = flow.base
+    bijection = flow.bijection.resolve()
+    # The base of every rung is Normal; the chains see it standardised.
+    center, scale = base.loc, jnp.exp(base.log_scale)
 
     def log_density(x: Float[Array, " D"]) -> Float[Array, ""]:
         z, log_det = bijection.forward_and_log_det(center + scale * x)
@@ -150,8 +154,8 @@ def run_chains(
         log_weights = np.nan_to_num(np.asarray(weights, np.float64), nan=-np.inf)
         if not (log_weights > -np.inf).any():
             raise UserError(f"{target.name} has no density at any of {POOL} draws of the flow")
-        picks = np.random.default_rng(np.asarray(jax.random.key_data(key_start)).tolist())
-        start = points[picks.choice(POOL, size=CHAINS, p=smoothed_weights(log_weights))]
+        key_pick, key_adapt = jax.random.split(key_adapt)
+        start = points[resampled(key_pick, smoothed_weights(log_weights), CHAINS)]
         positions, step_sizes, inverse_masses = _adapted(log_density, start, key_adapt)
         collected: list[tuple[np.ndarray, ...]] = []
     else:
@@ -180,6 +184,18 @@ def run_chains(
             return chains
 
 
+def resampled(key: PRNGKeyArray, weights: Float[np.ndarray, " n"], count: int) -> Int[np.ndarray, " count"]:
+    """Indices of draws, with replacement, by their weights.
+
+    Args:
+        key: for the choice.
+        weights: they sum to 1.
+        count: how many.
+    """
+    with double_precision():
+        return np.asarray(jax.random.choice(key, len(weights), (count,), p=jnp.asarray(weights)))
+
+
 def diagnose(draws: Draws) -> tuple[Diagnosis, ...]:
     """R-hat and ESS of every number of chains, by `arviz-stats`.
 
@@ -201,14 +217,6 @@ def diagnose(draws: Draws) -> tuple[Diagnosis, ...]:
 
 def _disagrees(diagnosis: Diagnosis) -> bool:
     return not diagnosis.r_hat <= AGREED
-
-
-def _scales(flow: Pushforward) -> tuple[Array, Array]:
-    """Location and scale of the base, where it has them: the chains see it standardised."""
-    base = flow.base
-    if hasattr(base, "loc") and hasattr(base, "log_scale"):
-        return base.loc, jnp.exp(base.log_scale)
-    return jnp.zeros(flow.base.shape), jnp.ones(flow.base.shape)
 
 
 def _adapted(

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -14,7 +13,7 @@ from pushforward import flows
 from pushforward.bijections import Chain, TriangularAffine
 from pushforward.distributions import Normal, Pushforward
 from pushforward.errors import UserError
-from pushforward.evaluation import ImportanceEstimate, importance_estimate, log_weights, verdict
+from pushforward.evaluation import ImportanceEstimate, importance_estimate, log_weights
 from pushforward.evaluation.psis import K_HAT_LIMIT, LOW_ESS
 from pushforward.inference.starts import best_start
 from pushforward.objectives import free_energy
@@ -38,10 +37,10 @@ class Rung:
     Attributes:
         name: what it is.
         flow: the approximation, in the coordinates of the target.
-        elbo: `E_q[log p(z, data) - log q(z)]`, in nats.
+        elbo: `E_q[log p(z, data) - log q(z)]` over the draws at which the posterior has a density, in nats.
         elbo_std_error: its standard error.
         estimate: what importance sampling from it finds.
-        outside: share of its draws at which the posterior has no density.
+        outside: share of its draws at which the posterior has no density, or is not a number.
         seconds: since the start of the ladder.
     """
 
@@ -141,7 +140,7 @@ def judged(name: str, target: Target, flow: Pushforward, key: PRNGKeyArray, seco
         seconds: since the start of the ladder.
 
     Raises:
-        UserError: the posterior has no density at any draw, or is NaN at one.
+        UserError: the posterior has no density at any draw, or an infinite one.
     """
     weigh = eqx.filter_jit(lambda flow, key: log_weights(flow, target.log_densities, key, JUDGED_BY))
     weights = np.array(weigh(flow, key), np.float64)
@@ -150,12 +149,16 @@ def judged(name: str, target: Target, flow: Pushforward, key: PRNGKeyArray, seco
         raise UserError(f"{target.name} has no density at any of {len(weights)} draws of {name}")
     weights[outside] = -np.inf
     inside = weights[~outside]
+    try:
+        estimate = importance_estimate(weights)
+    except ValueError as error:
+        raise UserError(f"{target.name} cannot be judged by {name}: {error}") from error
     return Rung(
         name=name,
         flow=flow,
         elbo=float(inside.mean()),
         elbo_std_error=float(inside.std(ddof=1) / np.sqrt(len(inside))),
-        estimate=importance_estimate(weights),
+        estimate=estimate,
         outside=float(outside.mean()),
         seconds=seconds,
     )
@@ -164,11 +167,6 @@ def judged(name: str, target: Target, flow: Pushforward, key: PRNGKeyArray, seco
 def best(rungs: list[Rung]) -> Rung:
     """The rung of the highest ELBO among the trusted ones, else among those of usable weights, else among all."""
     return max(rungs, key=lambda rung: (rung.trusted, rung.usable, rung.elbo))
-
-
-def words(rung: Rung) -> str:
-    """What k-hat and ESS of a rung say."""
-    return verdict(rung.estimate.k_hat, rung.estimate.ess_fraction)
 
 
 def _high_enough(rungs: list[Rung]) -> bool:
@@ -234,4 +232,4 @@ def _trained(
         average_decay=AVERAGE_DECAY,
         on_progress=progress,
     )
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf) if eqx.is_array(leaf) else leaf, member(trained.model, 0))
+    return member(trained.model, 0)

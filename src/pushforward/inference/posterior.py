@@ -15,7 +15,7 @@ from jaxtyping import Float
 from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
 from pushforward.evaluation import smoothed_weights, verdict
-from pushforward.inference.chains import Chains, run_chains
+from pushforward.inference.chains import Chains, resampled, run_chains
 from pushforward.inference.ladder import GOOD_ESS, OnProgress, OnRung, Rung, best, climb
 from pushforward.inference.summary import Summary, summarise
 from pushforward.targets import Target, cut_open
@@ -68,9 +68,10 @@ class Posterior:
     @cached_property
     def draws(self) -> Draws:
         """The draws of the flow as parameters of the model, by name."""
-        return self._constrained(self.coordinates)
+        return self.constrained(self.coordinates)
 
-    def _constrained(self, coordinates: Float[np.ndarray, "*batch D"]) -> Draws:
+    def constrained(self, coordinates: Float[np.ndarray, "*batch D"]) -> Draws:
+        """Parameters by name of coordinates, `(*batch, D)` -> `(*batch, *shape)` each."""
         with double_precision():
             values = jax.jit(self.target.constrain)(jnp.asarray(coordinates))
         return {name: np.asarray(value) for name, value in values.items()}
@@ -82,7 +83,7 @@ class Posterior:
         """
         if self.chains is None:
             return summarise(self.draws, self.weights)
-        return self.chains.summary(self._constrained(self.chains.coordinates))
+        return self.chains.summary(self.constrained(self.chains.coordinates))
 
     @property
     def trusted(self) -> bool:
@@ -92,17 +93,16 @@ class Posterior:
     @property
     def verdict(self) -> str:
         """What k-hat, ESS or the chains say, with the number that is determined worst, and what to do."""
-        worst = self.summary().worst
         if self.chains is not None:
             return self.chains.verdict
-        found = self.best.estimate
+        worst, found = self.summary().worst, self.best.estimate
         k_hat = "no k-hat" if found.k_hat is None else f"k-hat {found.k_hat:.2f}"
         words = f"{k_hat}, ESS {found.ess_fraction:.1%}: {verdict(found.k_hat, found.ess_fraction)}"
         if found.ess_fraction > GOOD_ESS:
             words = f"{k_hat}, ESS {found.ess_fraction:.1%}: good: the weights are nearly constant"
         words += f"; {worst.name} is determined worst, its mean to {worst.uncertainty:.3f} sd"
         if self.best.outside:
-            words += f"; {self.best.outside:.1%} of the draws lie where the posterior has no density, and have weight 0"
+            words += f"; {self.best.outside:.1%} of the draws have weight 0: the posterior has no density there"
         return words if self.trusted else f"{words}; do not use these numbers: refine, or give more seconds"
 
     def sample(self, key: PRNGKeyArray, n: int, *, resample: Resample = "psis") -> Draws:
@@ -122,15 +122,14 @@ class Posterior:
         if resample not in ("psis", "none"):
             raise ValueError(f"resample is psis or none, got {resample!r}")
         key_draws, key_pick = jax.random.split(key)
-        picks = np.random.default_rng(np.asarray(jax.random.key_data(key_pick)).tolist())
         if resample == "none":
-            return self._constrained(draw(self.target, self.flow, key_draws, n)[0])
+            return self.constrained(draw(self.target, self.flow, key_draws, n)[0])
         if self.chains is not None:
             pool = self.chains.coordinates.reshape(-1, self.target.dim)
-            return self._constrained(pool[picks.integers(len(pool), size=n)])
+            return self.constrained(pool[np.asarray(jax.random.randint(key_pick, (n,), 0, len(pool)))])
         coordinates, log_p, log_q = draw(self.target, self.flow, key_draws, max(DRAWS, 4 * n))
         weights = smoothed_weights(np.nan_to_num(log_p - log_q, nan=-np.inf))
-        return self._constrained(coordinates[picks.choice(len(weights), size=n, p=weights)])
+        return self.constrained(coordinates[resampled(key_pick, weights, n)])
 
     def refine(
         self, key: PRNGKeyArray, *, ess: float = 1000, seconds: float = 120, on_round: Any = None
@@ -154,7 +153,7 @@ class Posterior:
                 ess=ess,
                 seconds=seconds,
                 before=self.chains,
-                constrain=self._constrained,
+                constrain=self.constrained,
                 on_round=on_round,
             )
         return Posterior(self.target, self.rungs, self.coordinates, self.log_p, self.log_q, chains)

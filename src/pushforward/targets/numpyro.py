@@ -18,6 +18,7 @@ from pushforward.targets.base import Model, Parameter, Target, Values
 from pushforward.targets.callables import checked, first_line
 from pushforward.types import PRNGKeyArray
 
+INSTALL = "pip install 'pushforward[numpyro]'"
 WORDS = {
     "_Real": "",
     "_Circular": "an angle",
@@ -51,7 +52,7 @@ def from_numpyro(model: Callable[..., Any], *args: Any, name: str | None = None,
     Example:
         >>> target = from_numpyro(eight_schools, y=y, sigma=sigma)
     """
-    imported("numpyro", "pip install 'pushforward[numpyro]'")
+    imported("numpyro", INSTALL)
     # A model that JAX has traced in single precision before cannot be trusted to be traced again in double precision.
     with double_precision():
         return _from_numpyro(model, args, kwargs, name or str(getattr(model, "__name__", "model")))
@@ -161,15 +162,23 @@ def _from_numpyro(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     return checked(Target(name, int(ends[-1]), of_coordinates, model=described), walls=True)
 
 
-def is_numpyro_model(function: Callable[..., Any], arguments: Mapping[str, Any]) -> bool:
-    """Whether a function, called with these arguments, runs `numpyro.sample`."""
-    from numpyro import handlers
+def runs_numpyro(function: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> bool:
+    """Whether a function, called with these arguments, runs `numpyro.sample` or `numpyro.factor`.
 
+    Args:
+        function: perhaps a model.
+        name: for messages.
+        arguments: by name.
+
+    Raises:
+        UserError: NumPyro is not installed, or the function raises.
+    """
+    handlers = imported("numpyro.handlers", INSTALL)
     try:
         with handlers.block(), handlers.trace() as trace, handlers.seed(rng_seed=0):
             function(**arguments)
-    except Exception:
-        return bool(trace)
+    except Exception as error:
+        raise UserError(f"{name} cannot be run with these data: {first_line(error)}") from error
     return any(site["type"] in ("sample", "factor") for site in trace.values())
 
 

@@ -3,6 +3,7 @@
 import csv
 import importlib
 import importlib.util
+import inspect
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 from pushforward.errors import UserError, nearest
 from pushforward.targets.base import Target
 from pushforward.targets.callables import first_line, from_callable
-from pushforward.targets.numpyro import from_numpyro, is_numpyro_model
+from pushforward.targets.numpyro import from_numpyro, runs_numpyro
 
 
 def from_source(path: str, dim: int | None = None, data: str | Path | None = None) -> Target:
@@ -50,12 +51,14 @@ def from_source(path: str, dim: int | None = None, data: str | Path | None = Non
         if data is not None:
             raise UserError(f"{path} is a function of one point: --data is for models")
         return from_callable(found, dim, name=path)
-    if importlib.util.find_spec("numpyro") is not None and is_numpyro_model(found, arguments):
-        return from_numpyro(found, name=name, **arguments)
-    raise UserError(
-        f"{path} runs no numpyro.sample with {'these data' if data else 'no data'}: "
-        "a model gets its arguments from --data, a function of one point takes --dim"
-    )
+    hint = "a model gets its arguments from --data, a function of one point takes --dim"
+    try:
+        inspect.signature(found).bind(**arguments)
+    except TypeError as error:
+        raise UserError(f"{path}: {first_line(error)}; {hint}") from error
+    if not runs_numpyro(found, name, arguments):
+        raise UserError(f"{path} runs no numpyro.sample; {hint}")
+    return from_numpyro(found, name=name, **arguments)
 
 
 def read_data(path: str | Path) -> dict[str, Any]:

@@ -95,6 +95,5 @@ def _kept(run: PosteriorRun, posterior: Posterior, seconds: float, ladder: list[
 
 def _of(rung: Rung) -> dict[str, Any]:
     numbers = {"elbo": rung.elbo, "elbo_std_error": rung.elbo_std_error, **asdict(rung.estimate)}
-    finite = {name: finite_or_none(value) for name, value in numbers.items() if value is not None}
-    missing = {name: None for name, value in numbers.items() if value is None}
-    return {"name": rung.name, **finite, **missing, "outside": rung.outside, "seconds": rung.seconds}
+    finite = {name: None if value is None else finite_or_none(value) for name, value in numbers.items()}
+    return {"name": rung.name, **finite, "outside": rung.outside, "seconds": rung.seconds}
