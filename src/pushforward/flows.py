@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 from pushforward.bijections import (
     ActNorm,
@@ -26,6 +26,8 @@ from pushforward.bijections import (
     Inverse,
     LULinear,
     MaskedAutoregressive,
+    MixedRationalQuadratic,
+    OntoCircle,
     Permutation,
     Planar,
     Pointwise,
@@ -73,6 +75,7 @@ def __dir__() -> list[str]:
 
 Mixing = Literal["permutation", "reverse", "rotation", "householder", "lu"]
 Fast = Literal["density", "sampling"]
+Circular = bool | Sequence[int]
 MakeLayer = Callable[[PRNGKeyArray, Int[Array, ""]], Bijection]
 
 MIXERS: dict[str, Callable[[PRNGKeyArray, int], Bijection]] = {
@@ -264,7 +267,7 @@ def nsf_coupling(
     activation: Activation = jax.nn.relu,
     bins: int = 8,
     bound: float = 5.0,
-    circular: bool = False,
+    circular: Circular = False,
 ) -> Pushforward:
     """Neural splines, coupling: varying volume, both directions fast (Durkan et al. 2019).
 
@@ -280,18 +283,28 @@ def nsf_coupling(
         activation: of the hidden layers.
         bins: of each spline.
         bound: where the linear tails begin.
-        circular: splines of angles in [-pi, pi) on the uniform base instead (Rezende et al. 2020); mixed by
-            permutations only.
+        circular: splines of angles in [-pi, pi) on the uniform base instead (Rezende et al. 2020); or the indices of
+            the angles among real numbers, on N(0, I), of which angles are first made uniform. Mixed by permutations
+            only.
 
     Raises:
-        ValueError: `length` is negative, `dim` is less than 2, `mixing` is unknown, or angles are to be mixed by
-            something else than a permutation.
+        ValueError: `length` is negative, `dim` is less than 2, `mixing` is unknown, angles are to be mixed by something
+            else than a permutation, or an index is none of a dimension.
     """
-    if not circular:
+    if circular is False:
         spline = partial(RationalQuadratic, bins, bound)
         return _coupling(spline, key, dim, length, base, mixing, width, depth, activation)
-    if mixing not in ("permutation", "reverse"):
-        raise ValueError(f"angles can be mixed by permutations only, not by {mixing!r}")
+    if circular is not True:
+        _refuse_one_dimension(dim)
+        kept = dim // 2
+
+        def coupling(key: PRNGKeyArray, periodic: Bool[Array, " D"]) -> Bijection:
+            moved = MixedRationalQuadratic(periodic[kept:], bins, bound)
+            network = MLP.init(key, 2 * kept, (dim - kept) * moved.size, width, depth, activation)
+            return Coupling(moved, OnCircle(network, periodic[:kept]), (dim,), kept)
+
+        return _among_reals(coupling, key, dim, length, base, mixing, circular)
+    _refuse_mixing(mixing)
     if base is None:
         base = Uniform(jnp.full(dim, -jnp.pi), jnp.full(dim, jnp.pi))
     circle = partial(CircularRationalQuadratic, bins)
@@ -376,6 +389,7 @@ def nsf_autoregressive(
     activation: Activation = jax.nn.relu,
     bins: int = 8,
     bound: float = 5.0,
+    circular: Circular = False,
     fast: Fast = "density",
 ) -> Pushforward:
     """Neural splines, autoregressive: varying volume, one direction fast, D passes for the other (Durkan et al. 2019).
@@ -392,11 +406,22 @@ def nsf_autoregressive(
         activation: of the hidden layers.
         bins: of each spline.
         bound: where the linear tails begin.
+        circular: the indices of angles in [-pi, pi) among real numbers, or whether all are, on N(0, I), of which angles
+            are first made uniform; mixed by permutations only.
         fast: the direction that takes one pass.
 
     Raises:
-        ValueError: `length` is negative, `dim` is not positive, or `mixing` or `fast` is unknown.
+        ValueError: `length` is negative, `dim` is not positive, `mixing` or `fast` is unknown, angles are to be mixed
+            by something else than a permutation, or an index is none of a dimension.
     """
+    if circular is not False:
+
+        def layer(key: PRNGKeyArray, periodic: Bool[Array, " D"]) -> Bijection:
+            moved = MixedRationalQuadratic(periodic, bins, bound)
+            network = MADE.init(key, dim, moved.size, width, depth, activation, numbers=2)
+            return _facing(MaskedAutoregressive(moved, OnCircle(network, periodic), dim), fast)
+
+        return _among_reals(layer, key, dim, length, base, mixing, range(dim) if circular is True else circular)
     transformer = partial(RationalQuadratic, bins, bound)
     return _autoregressive(transformer, key, dim, length, base, mixing, width, depth, activation, fast)
 
@@ -594,8 +619,7 @@ def _coupling(
     depth: int,
     activation: Activation,
 ) -> Pushforward:
-    if dim < 2:
-        raise ValueError(f"a coupling layer needs at least 2 dimensions, got {dim}")
+    _refuse_one_dimension(dim)
     kept = dim // 2
 
     def layer(key: PRNGKeyArray) -> Bijection:
@@ -636,6 +660,47 @@ def _mixed(layer: Callable[[PRNGKeyArray], Bijection], dim: int, mixing: Mixing)
         return Chain((layer(key_layer), mix(key_mix, dim)))
 
     return make
+
+
+def _among_reals(
+    layer: Callable[[PRNGKeyArray, Bool[Array, " D"]], Bijection],
+    key: PRNGKeyArray,
+    dim: int,
+    length: int,
+    base: Distribution | None,
+    mixing: Mixing,
+    circular: Sequence[int],
+) -> Pushforward:
+    """Layers of angles and real numbers, each between a permutation and its inverse: angles keep their places.
+
+    A layer is made of a key and which of its numbers, in its order, are angles. Each second one takes the order of the
+    one before backwards, so that two couplings move every number.
+    """
+    _refuse_mixing(mixing)
+    angles = [int(index) for index in circular]
+    if not all(0 <= index < dim for index in angles):
+        raise ValueError(f"angles are among the dimensions 0 to {dim - 1}, got {angles}")
+    which = tuple(index in angles for index in range(dim))
+    key_order, key_layers = jax.random.split(key)
+
+    def between(key: PRNGKeyArray, index: Int[Array, ""]) -> Bijection:
+        drawn = jax.random.permutation(jax.random.fold_in(key_order, index // 2), dim)
+        order = jnp.arange(dim) if mixing == "reverse" else drawn
+        permutation = Permutation(jnp.where(index % 2 == 1, order[::-1], order))
+        return Chain((permutation, layer(key, jnp.array(which)[permutation.indices]), Inverse(permutation)))
+
+    flow = _flow(between, key_layers, dim, length, Normal.standard(dim) if base is None else base)
+    return Pushforward(flow.base, Chain((OntoCircle(which), flow.bijection)))
+
+
+def _refuse_one_dimension(dim: int) -> None:
+    if dim < 2:
+        raise ValueError(f"a coupling layer needs at least 2 dimensions, got {dim}")
+
+
+def _refuse_mixing(mixing: str) -> None:
+    if mixing not in ("permutation", "reverse"):
+        raise ValueError(f"angles can be mixed by permutations only, not by {mixing!r}")
 
 
 def _facing(layer: Bijection, fast: Fast) -> Bijection:

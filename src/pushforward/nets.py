@@ -225,14 +225,15 @@ class MaskedMLP(MLP):
 
 
 class MADE(eqx.Module):
-    """A masked MLP from D numbers to `(D, size)`, where row `i` of the output depends on `x[:i]` only.
+    """A masked MLP from D inputs to `(D, size)`, where row `i` of the output depends on the inputs before `i` only.
 
     Germain et al., 2015, "MADE: Masked Autoencoder for Distribution Estimation". Hidden unit `j` sees the first
     `degree(j)` inputs, and row `i` sees the units of degree `i` or less; degrees run from 1 to D-1 in turn, or from 0
     where units that see no input have a context to work on.
 
     Attributes:
-        mlp: the weights, of which the masks leave a part.
+        mlp: the weights, of which the masks leave a part; where an input is several numbers, it takes the first of each
+            input, then the second of each.
         dim: D.
         from_zero: whether degrees start at 0.
     """
@@ -243,7 +244,13 @@ class MADE(eqx.Module):
 
     @staticmethod
     def init(
-        key: PRNGKeyArray, dim: int, size: int, width: int, depth: int, activation: Activation = jax.nn.relu
+        key: PRNGKeyArray,
+        dim: int,
+        size: int,
+        width: int,
+        depth: int,
+        activation: Activation = jax.nn.relu,
+        numbers: int = 1,
     ) -> "MADE":
         """A network of `depth` hidden layers of `width` units each, whose last layer starts at zero.
 
@@ -256,14 +263,16 @@ class MADE(eqx.Module):
             width: hidden units of each layer, at least D.
             depth: hidden layers.
             activation: of the hidden layers.
+            numbers: of each input.
         """
         width = max(width, dim)
-        return MADE(MLP.init(key, dim, dim * size, width, depth, activation), dim)
+        return MADE(MLP.init(key, numbers * dim, dim * size, width, depth, activation), dim)
 
     def _masks(self) -> list[Bool[np.ndarray, "fan_out fan_in"]]:
         *hidden, last = (bias.shape[-1] for bias in self.mlp.biases)
         least = 0 if self.from_zero else 1
-        degrees = [np.arange(1, self.dim + 1)]
+        numbers = self.mlp.weights[0].shape[-1] // self.dim
+        degrees = [np.tile(np.arange(1, self.dim + 1), numbers)]
         degrees += [least + np.arange(width) % max(1, self.dim - least) for width in hidden]
         degrees += [np.repeat(np.arange(self.dim), last // self.dim)]
         return [into[:, None] >= out[None] for out, into in pairwise(degrees)]
@@ -341,12 +350,26 @@ def convolve(
 
 
 class OnCircle(eqx.Module):
-    """A network of angles, fed with their cosines and sines, so that it is periodic."""
+    """A network of angles, fed with their cosines and sines, so that it is periodic.
 
-    network: MLP
+    Attributes:
+        network: takes 2 D numbers: the cosines and the sines, or a real number and 0.
+        periodic: whether each input is an angle, shape `(D,)`, not trained; None where all are.
+    """
+
+    network: "MLP | MADE"
+    periodic: Bool[Array, "..."] | None = None
+
+    def masked(self) -> "OnCircle":
+        """The same with the masks of its network, a `MADE`, applied."""
+        network = self.network.masked() if isinstance(self.network, MADE) else self.network
+        return OnCircle(network, self.periodic)
 
     def __call__(self, x: Float[Array, " D"]) -> Float[Array, "..."]:
-        return self.network(jnp.concatenate([jnp.cos(x), jnp.sin(x)]))
+        first, second = jnp.cos(x), jnp.sin(x)
+        if self.periodic is not None:
+            first, second = jnp.where(self.periodic, first, x), jnp.where(self.periodic, second, 0)
+        return self.network(jnp.concatenate([first, second]))
 
 
 class LipschitzMLP(eqx.Module):

@@ -3,6 +3,7 @@
 from pushforward.bijections.affine import ActNorm, DiagonalAffine, Scaling, Translation, VolumePreservingAffine
 from pushforward.bijections.autoregressive import MaskedAutoregressive
 from pushforward.bijections.base import Bijection, Volume
+from pushforward.bijections.circle import Moebius, OntoCircle
 from pushforward.bijections.compose import Chain, Concatenate, Frozen, Inverse, Pointwise, Stack
 from pushforward.bijections.constraints import CorrelationCholesky, Ordered, Stereographic, StickBreaking
 from pushforward.bijections.continuous import Continuous
@@ -14,13 +15,14 @@ from pushforward.bijections.radial import Radial
 from pushforward.bijections.reshape import Reshape, Squeeze
 from pushforward.bijections.residual import Residual
 from pushforward.bijections.sigmoidal import DeepSigmoidal
-from pushforward.bijections.spline import CircularSpline, Spline
+from pushforward.bijections.spline import CircularSpline, MixedSpline, Spline
 from pushforward.bijections.sylvester import Sylvester
 from pushforward.bijections.transformers import (
     Additive,
     Affine,
     AffineVolumePreserving,
     CircularRationalQuadratic,
+    MixedRationalQuadratic,
     RationalQuadratic,
     Sigmoidal,
     Transformer,
@@ -48,7 +50,11 @@ __all__ = [
     "LULinear",
     "LeakyReLU",
     "MaskedAutoregressive",
+    "MixedRationalQuadratic",
+    "MixedSpline",
+    "Moebius",
     "OntoBox",
+    "OntoCircle",
     "Ordered",
     "PartialExp",
     "Permutation",

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from pushforward.bijections.base import Bijection, Volume, WithLogDet
 from pushforward.bijections.transformers import Transformer
 from pushforward.boxes import Box
-from pushforward.nets import MADE, MaskedMLP
+from pushforward.nets import MADE, MaskedMLP, OnCircle
 
 
 class MaskedAutoregressive(Bijection):
@@ -33,19 +33,17 @@ class MaskedAutoregressive(Bijection):
     """
 
     transformer: Transformer
-    network: MADE | MaskedMLP
+    network: MADE | MaskedMLP | OnCircle
     dim: int = eqx.field(static=True)
 
     def __check_init__(self) -> None:
-        if not isinstance(self.network, MADE | MaskedMLP):
-            raise ValueError(f"an autoregressive layer takes a MADE, got {type(self.network).__name__}")
-        outputs = self.network.mlp.biases[-1].shape[-1] if isinstance(self.network, MADE) else None
-        if isinstance(self.network, MADE) and (self.network.dim, outputs) != (
-            self.dim,
-            self.dim * self.transformer.size,
-        ):
+        network = self.network.network if isinstance(self.network, OnCircle) else self.network
+        if not isinstance(network, MADE | MaskedMLP):
+            raise ValueError(f"an autoregressive layer takes a MADE, got {type(network).__name__}")
+        outputs = network.mlp.biases[-1].shape[-1] if isinstance(network, MADE) else None
+        if isinstance(network, MADE) and (network.dim, outputs) != (self.dim, self.dim * self.transformer.size):
             raise ValueError(
-                f"the network emits {outputs} numbers for {self.network.dim} dimensions, "
+                f"the network emits {outputs} numbers for {network.dim} dimensions, "
                 f"the layer takes {self.transformer.size} for each of {self.dim}"
             )
         if not self.transformer.elementwise:
@@ -66,7 +64,7 @@ class MaskedAutoregressive(Bijection):
         return self.transformer.image(box)
 
     def resolve(self) -> "MaskedAutoregressive":
-        network = self.network.masked() if isinstance(self.network, MADE) else self.network
+        network = self.network if isinstance(self.network, MaskedMLP) else self.network.masked()
         return MaskedAutoregressive(self.transformer, network, self.dim)
 
     def _at(self, x: Float[Array, " D"]) -> Bijection:

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from pushforward.bijections.base import Bijection, Volume, WithLogDet
+from pushforward.bijections.circle import turned, wrap
 from pushforward.boxes import Box
 
 LEAST_SIZE = 1e-3
@@ -50,8 +51,7 @@ class Spline(Bijection):
 
     def __check_init__(self) -> None:
         refuse_bins(self.raw_widths.shape[-1])
-        if not 0 < self.bound < math.inf:
-            raise ValueError(f"the bound must be positive and finite, got {self.bound}")
+        refuse_bound(self.bound)
 
     @staticmethod
     def identity(dim: int, bins: int = 8, bound: float = 5.0) -> "Spline":
@@ -144,12 +144,112 @@ class CircularSpline(Bijection):
         return _knots(self.raw_widths, self.raw_heights, ends, math.pi)
 
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
-        y, log_slope = spline_forward(_wrap(x), self._knots())
-        return _wrap(y + self.turn), jnp.sum(log_slope)
+        y, log_slope = spline_forward(wrap(x), self._knots())
+        return wrap(y + self.turn), jnp.sum(log_slope)
 
     def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
-        x, log_slope = spline_inverse(_wrap(y - self.turn), self._knots())
-        return _wrap(x), -jnp.sum(log_slope)
+        x, log_slope = spline_inverse(wrap(y - self.turn), self._knots())
+        return wrap(x), -jnp.sum(log_slope)
+
+
+class MixedSpline(Bijection):
+    """Circular splines of angles beside splines with linear tails of real numbers, elementwise.
+
+    An angle is moved as by `CircularSpline`, a real number as by `Spline`.
+
+    Attributes:
+        raw_widths: widths of the K bins before softmax, shape `(D, K)`.
+        raw_heights: their heights before softmax, shape `(D, K)`.
+        raw_slopes: slopes at the left ends of the bins before softplus, shape `(D, K)`; the first of a real number is
+            not used: its slope is 1 there.
+        turn: added to angles in the end, shape `(D,)`; that of a real number is not used.
+        periodic: whether each number is an angle, shape `(D,)`; not trained, but saved with the parameters.
+        bound: where the tails of the real numbers begin.
+
+    Raises:
+        ValueError: the shapes disagree, there are 1,000 bins or more, or the bound is not positive and finite.
+    """
+
+    raw_widths: Float[Array, "*batch D K"]
+    raw_heights: Float[Array, "*batch D K"]
+    raw_slopes: Float[Array, "*batch D K"]
+    turn: Float[Array, "*batch D"]
+    periodic: Bool[Array, "*batch D"]
+    bound: float = eqx.field(static=True, default=5.0)
+
+    def __check_init__(self) -> None:
+        refuse_bins(self.raw_widths.shape[-1])
+        refuse_bound(self.bound)
+
+    @staticmethod
+    def identity(periodic: Bool[Array, " D"], bins: int = 8, bound: float = 5.0) -> "MixedSpline":
+        """The spline that does nothing yet.
+
+        Args:
+            periodic: whether each number is an angle, shape `(D,)`.
+            bins: bins of each spline.
+            bound: where the linear tails begin.
+        """
+        refuse_bins(bins)
+        zeros = jnp.zeros((len(periodic), bins))
+        return MixedSpline(zeros, zeros, zeros, jnp.zeros(len(periodic)), jnp.asarray(periodic), bound)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.turn.shape[-1:]
+
+    @property
+    def volume(self) -> Volume:
+        return Volume.VARYING
+
+    def _image(self, box: Box) -> Box:
+        return turned(box_beyond(box, self.bound), self.periodic)
+
+    def _preimage(self, box: Box) -> Box:
+        return self._image(box)
+
+    def _knots(self) -> Knots:
+        first = jnp.where(self.periodic[:, None], self.raw_slopes[:, :1], 0)
+        ends = jnp.concatenate([first, self.raw_slopes[:, 1:], first], axis=-1)
+        bound = jnp.where(self.periodic, jnp.asarray(math.pi, first.dtype), self.bound)
+        return _knots(self.raw_widths, self.raw_heights, ends, bound[:, None])
+
+    def _inside(self, x: Float[Array, " D"]) -> tuple[Bool[Array, " D"], Float[Array, " D"]]:
+        """Which numbers the splines move, and where those are."""
+        inside = self.periodic | (jnp.abs(x) < self.bound)
+        return inside, jnp.where(self.periodic, wrap(x), jnp.where(inside, x, 0))
+
+    def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
+        inside, within = self._inside(x)
+        y, log_slope = spline_forward(within, self._knots())
+        moved = jnp.where(self.periodic, wrap(y + self.turn), jnp.where(inside, y, x))
+        return moved, jnp.sum(jnp.where(inside, log_slope, 0))
+
+    def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
+        inside, within = self._inside(y - jnp.where(self.periodic, self.turn, 0))
+        x, log_slope = spline_inverse(within, self._knots())
+        moved = jnp.where(self.periodic, wrap(x), jnp.where(inside, x, y))
+        return moved, -jnp.sum(jnp.where(inside, log_slope, 0))
+
+
+def box_beyond(box: Box, bound: float) -> Box:
+    """The smallest box around one and the interval of a spline.
+
+    Args:
+        box: any box.
+        bound: where the linear tails of the spline begin.
+    """
+    return Box(jnp.minimum(box.low, -bound), jnp.maximum(box.high, bound))
+
+
+def refuse_bound(bound: float) -> None:
+    """Refuse tails that begin nowhere.
+
+    Raises:
+        ValueError: the bound is not positive and finite.
+    """
+    if not 0 < bound < math.inf:
+        raise ValueError(f"the bound must be positive and finite, got {bound}")
 
 
 def refuse_bins(bins: int) -> None:
@@ -207,12 +307,12 @@ def _log_slope(t: Array, chord: Array, slope0: Array, slope1: Array, denominator
     return 2 * jnp.log(chord / denominator) + jnp.log(numerator)
 
 
-def _knots(raw_widths: Array, raw_heights: Array, raw_slopes: Array, bound: float) -> Knots:
+def _knots(raw_widths: Array, raw_heights: Array, raw_slopes: Array, bound: float | Array) -> Knots:
     widths, heights = _sizes(raw_widths, bound), _sizes(raw_heights, bound)
     return Knots(widths, heights, jnp.cumsum(widths, -1) - bound, jnp.cumsum(heights, -1) - bound, raw_slopes)
 
 
-def _sizes(raw: Float[Array, "D K"], bound: float) -> Float[Array, "D K"]:
+def _sizes(raw: Float[Array, "D K"], bound: float | Array) -> Float[Array, "D K"]:
     return 2 * bound * (LEAST_SIZE + (1 - LEAST_SIZE * raw.shape[-1]) * jax.nn.softmax(raw, axis=-1))
 
 
@@ -228,7 +328,3 @@ def _bin(x: Float[Array, " D"], edges: Float[Array, "D K"], knots: Knots) -> tup
 
     width, height = at(knots.widths), at(knots.heights)
     return at(knots.x) - width, at(knots.y) - height, width, height, slope(index), slope(index + 1)
-
-
-def _wrap(angle: Array) -> Array:
-    return jnp.mod(angle + math.pi, 2 * math.pi) - math.pi

@@ -9,12 +9,13 @@ from abc import abstractmethod
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from pushforward.bijections.affine import DiagonalAffine, Translation, VolumePreservingAffine
 from pushforward.bijections.base import Bijection, Volume
 from pushforward.bijections.sigmoidal import DeepSigmoidal
-from pushforward.bijections.spline import CircularSpline, Spline, refuse_bins
+from pushforward.bijections.circle import turned
+from pushforward.bijections.spline import CircularSpline, MixedSpline, Spline, box_beyond, refuse_bins, refuse_bound
 from pushforward.boxes import Box
 
 
@@ -126,7 +127,7 @@ class RationalQuadratic(Transformer):
         return 3 * self.bins - 1
 
     def image(self, box: Box) -> Box:
-        return Box(jnp.minimum(box.low, -self.bound), jnp.maximum(box.high, self.bound))
+        return box_beyond(box, self.bound)
 
     def __call__(self, parameters: Float[Array, "D size"]) -> Spline:
         widths, heights, slopes = jnp.split(parameters, [self.bins, 2 * self.bins], axis=-1)
@@ -151,6 +152,35 @@ class CircularRationalQuadratic(Transformer):
     def __call__(self, parameters: Float[Array, "D size"]) -> CircularSpline:
         widths, heights, slopes, turn = jnp.split(parameters, [self.bins, 2 * self.bins, 3 * self.bins], axis=-1)
         return CircularSpline(widths, heights, slopes, turn[:, 0])
+
+
+class MixedRationalQuadratic(Transformer):
+    """Circular splines with a turn of the numbers that are angles, splines with linear tails of the others.
+
+    Attributes:
+        periodic: whether each number that is moved is an angle, shape `(D,)`; not trained.
+        bins: of each spline.
+        bound: where the linear tails begin.
+    """
+
+    periodic: Bool[Array, "*batch D"]
+    bins: int = eqx.field(static=True, default=8)
+    bound: float = eqx.field(static=True, default=5.0)
+
+    def __check_init__(self) -> None:
+        refuse_bins(self.bins)
+        refuse_bound(self.bound)
+
+    @property
+    def size(self) -> int:
+        return 3 * self.bins + 1
+
+    def image(self, box: Box) -> Box:
+        return turned(box_beyond(box, self.bound), self.periodic)
+
+    def __call__(self, parameters: Float[Array, "D size"]) -> MixedSpline:
+        widths, heights, slopes, turn = jnp.split(parameters, [self.bins, 2 * self.bins, 3 * self.bins], axis=-1)
+        return MixedSpline(widths, heights, slopes, turn[:, 0], self.periodic, self.bound)
 
 
 class Sigmoidal(Transformer):

@@ -7,13 +7,18 @@ import tyro
 
 
 def refine(
-    run: tyro.conf.Positional[Path], method: Literal["nuts"] = "nuts", ess: float = 1000, seconds: float = 120
+    run: tyro.conf.Positional[Path],
+    method: Literal["nuts", "imh", "smc"] = "nuts",
+    ess: float = 1000,
+    seconds: float = 120,
 ) -> None:
     """Run Markov chains behind the flow of a fitted posterior until they agree; again, it goes on with them.
 
     Args:
         run: folder of the run.
-        method: how the chains move; nuts is the no-U-turn sampler in the coordinates of the flow's base.
+        method: how the chains move, in the coordinates of the flow's base. nuts: the no-U-turn sampler and proposals
+            drawn from the flow, in turn; imh: such proposals only; smc: populations tempered from the flow to the
+            posterior, which find log Z too. Chains of another method than those before start anew.
         ess: bulk and tail ESS that every parameter must reach, with an R-hat of 1.01 at most.
         seconds: after which it stops, and says which parameter is not there yet.
     """
@@ -27,6 +32,6 @@ def refine(
     opened = open_run(run)
     if not isinstance(opened, PosteriorRun):
         raise UserError(f"{run} is not the fit of a posterior; {opened.config.KIND} runs have nothing to refine")
-    run_refinement(opened, ess, seconds)
+    run_refinement(opened, method, ess, seconds)
     refined = open_run(run)
     refined.show(refined.write_report())

@@ -1,28 +1,25 @@
-"""Markov chains behind a flow: NUTS in the coordinates of its base, until the chains agree."""
+"""Markov chains behind a flow, in the coordinates of its base, until they agree."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from blackjax.mcmc import hmc
-from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
 from pushforward.errors import UserError, imported
 from pushforward.evaluation import smoothed_weights
+from pushforward.evaluation.ais import log_mean_exp
+from pushforward.inference.kernels import METHODS, Behind, Method, Tuned, adapted, advance
 from pushforward.inference.summary import ARVIZ, PROBABILITIES, Row, Summary, columns
 from pushforward.targets import Target
 from pushforward.types import PRNGKeyArray
 
-CHAINS, WARM_UP, ROUND, DOUBLINGS = 8, 300, 250, 8
-POOL = 4096
+CHAINS, POOL = 8, 4096
 AGREED = 1.01
 
 Draws = dict[str, Float[np.ndarray, "chains draws ..."]]
@@ -47,25 +44,29 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Chains:
-    """Chains of NUTS behind a flow.
+    """Chains, or populations of SMC, behind a flow.
 
     Attributes:
+        method: how they move.
         coordinates: `(chains, draws, D)`, in the coordinates of the target.
         log_p: unnormalised log posterior at each draw, in nats.
         divergent: whether the trajectory to each draw diverged.
         base: where each chain is, in the coordinates of the base.
         step_size: of each chain.
         inverse_mass: of each chain, the diagonal.
+        log_z: of each population of SMC so far, in nats; nothing of chains.
         diagnoses: one a number.
         ess: what was asked for.
     """
 
+    method: Method
     coordinates: Float[np.ndarray, "chains draws D"]
     log_p: Float[np.ndarray, "chains draws"]
     divergent: Bool[np.ndarray, "chains draws"]
     base: Float[np.ndarray, "chains D"]
     step_size: Float[np.ndarray, " chains"]
     inverse_mass: Float[np.ndarray, "chains D"]
+    log_z: Float[np.ndarray, " populations"]
     diagnoses: tuple[Diagnosis, ...]
     ess: float
 
@@ -84,10 +85,20 @@ class Chains:
         """What the diagnoses say, in words."""
         worst, (chains, draws) = self.worst, self.log_p.shape
         found = f"R-hat {worst.r_hat:.3f}, bulk ESS {worst.bulk:,.0f}, tail ESS {worst.tail:,.0f} of {worst.name}"
-        told = f"{chains} chains of {draws:,} draws, {self.divergent.mean():.2%} divergent; at worst {found}"
+        told = f"{chains} {self._are} of {draws:,} draws"
+        if self.method == "nuts":
+            told += f", {self.divergent.mean():.2%} divergent"
+        if len(self.log_z):
+            log_z, error = log_mean_exp(jnp.asarray(self.log_z))
+            told += f", log Z {log_z:.4f} ± {error:.4f}"
+        told += f"; at worst {found}"
         if self.agreed:
-            return f"the chains agree: {told}"
+            return f"the {self._are} agree: {told}"
         return f"not yet: {told}; refine again, to R-hat {AGREED} and ESS {self.ess:,.0f}"
+
+    @property
+    def _are(self) -> str:
+        return "populations" if self.method == "smc" else "chains"
 
     def summary(self, draws: Draws) -> Summary:
         """Mean, standard deviation and quantiles of every number, with the Monte Carlo errors of chains.
@@ -113,6 +124,7 @@ def run_chains(
     flow: Pushforward,
     key: PRNGKeyArray,
     *,
+    method: Method,
     ess: float,
     seconds: float,
     before: Chains | None,
@@ -125,63 +137,68 @@ def run_chains(
         target: the posterior.
         flow: in its coordinates.
         key: for starts and transitions.
+        method: how they move; see `kernels.advance`.
         ess: that every number must reach.
         seconds: after which no round begins.
-        before: chains to go on with.
+        before: chains to go on with, if they are of the same method.
         constrain: from coordinates to parameters by name.
         on_round: called after each round.
 
     Raises:
-        UserError: the posterior has no density at any draw of the flow, or `ess` or `seconds` is not positive.
+        UserError: the posterior has no density at any draw of the flow, `method` is unknown, or `ess` or `seconds` is
+            not positive.
     """
+    if method not in METHODS:
+        raise UserError(f"a method is one of {', '.join(METHODS)}, got {method!r}")
     if not (ess > 0 and seconds > 0):
         raise UserError(f"ESS and seconds must be positive, got {ess} and {seconds}")
     began = time.perf_counter()
-    base: Any = flow.base
-    bijection = flow.bijection.resolve()
-    # The base of every rung is Normal; the chains see it standardised.
-    center, scale = base.loc, jnp.exp(base.log_scale)
-
-    def log_density(x: Float[Array, " D"]) -> Float[Array, ""]:
-        z, log_det = bijection.forward_and_log_det(center + scale * x)
-        return target.log_density(z) + log_det
-
-    key_start, key_adapt, key_rounds = jax.random.split(key, 3)
-    if before is None:
-        epsilon = base.sample(key_start, (POOL,))
-        points = (epsilon - center) / scale
-        weights = jax.jit(lambda x, epsilon: jax.vmap(log_density)(x) - base.log_prob(epsilon))(points, epsilon)
-        log_weights = np.nan_to_num(np.asarray(weights, np.float64), nan=-np.inf)
-        if not (log_weights > -np.inf).any():
-            raise UserError(f"{target.name} has no density at any of {POOL} draws of the flow")
-        key_pick, key_adapt = jax.random.split(key_adapt)
-        start = points[resampled(key_pick, smoothed_weights(log_weights), CHAINS)]
-        positions, step_sizes, inverse_masses = _adapted(log_density, start, key_adapt)
-        collected: list[tuple[np.ndarray, ...]] = []
+    behind = Behind.of(target, flow)
+    key_start, key_rounds = jax.random.split(key)
+    rounds: list[tuple[np.ndarray, ...]] = []
+    if before is not None and before.method == method:
+        positions = jnp.asarray(before.base)
+        tuned = Tuned(jnp.asarray(before.step_size), jnp.asarray(before.inverse_mass))
+        rounds.append((before.coordinates, before.log_p, before.divergent, before.log_z))
     else:
-        positions, step_sizes = jnp.asarray(before.base), jnp.asarray(before.step_size)
-        inverse_masses = jnp.asarray(before.inverse_mass)
-        collected = [(before.coordinates, before.log_p, before.divergent)]
-    advance = _round(log_density, lambda x: bijection.forward_and_log_det(center + scale * x))
+        positions, tuned = _started(behind, method, key_start)
+    advanced = advance(behind, method)
     while True:
         key_rounds, key_round = jax.random.split(key_rounds)
-        positions, found = advance(positions, step_sizes, inverse_masses, key_round)
-        collected.append(tuple(np.asarray(array) for array in found))
-        coordinates, log_p, divergent = (np.concatenate(parts, axis=1) for parts in zip(*collected))
+        positions, *drawn = advanced(positions, tuned, key_round)
+        rounds.append(tuple(np.asarray(array) for array in drawn))
+        *of_chains, log_z = zip(*rounds)
+        coordinates, log_p, divergent = (np.concatenate(parts, axis=1) for parts in of_chains)
         chains = Chains(
-            coordinates,
-            log_p,
-            divergent,
-            np.asarray(positions),
-            np.asarray(step_sizes),
-            np.asarray(inverse_masses),
-            diagnose(constrain(coordinates)),
-            ess,
+            method=method,
+            coordinates=coordinates,
+            log_p=log_p,
+            divergent=divergent,
+            base=np.asarray(positions),
+            step_size=np.asarray(tuned.step_size),
+            inverse_mass=np.asarray(tuned.inverse_mass),
+            log_z=np.concatenate(log_z),
+            diagnoses=diagnose(constrain(coordinates)),
+            ess=ess,
         )
         if on_round is not None:
             on_round(chains)
         if chains.agreed or time.perf_counter() - began > seconds:
             return chains
+
+
+def _started(behind: Behind, method: Method, key: PRNGKeyArray) -> tuple[Float[jax.Array, "chains D"], Tuned]:
+    """Where the chains begin, and what they move with."""
+    key_pool, key_pick, key_adapt = jax.random.split(key, 3)
+    dim = behind.target.dim
+    pool = jax.random.normal(key_pool, (POOL, dim), behind.loc.dtype)
+    log_weights = np.asarray(jax.jit(jax.vmap(behind.log_ratio))(pool), np.float64)
+    if not (log_weights > jnp.finfo(pool.dtype).min / 8).any():
+        raise UserError(f"{behind.target.name} has no density at any of {POOL} draws of the flow")
+    positions = pool[resampled(key_pick, smoothed_weights(log_weights), CHAINS)]
+    if method == "imh":
+        return positions, Tuned(jnp.ones(CHAINS), jnp.ones((CHAINS, dim)))
+    return adapted(behind, positions, key_adapt)
 
 
 def resampled(key: PRNGKeyArray, weights: Float[np.ndarray, " n"], count: int) -> Int[np.ndarray, " count"]:
@@ -217,44 +234,3 @@ def diagnose(draws: Draws) -> tuple[Diagnosis, ...]:
 
 def _disagrees(diagnosis: Diagnosis) -> bool:
     return not diagnosis.r_hat <= AGREED
-
-
-def _adapted(
-    log_density: Callable[[Array], Array], start: Float[Array, "chains D"], key: PRNGKeyArray
-) -> tuple[Array, Array, Array]:
-    """Positions, step sizes and inverse mass matrices after window adaptation of each chain."""
-
-    def adapt(key: PRNGKeyArray, start: Float[Array, " D"]) -> tuple[Array, Array, Array]:
-        adaptation = blackjax.window_adaptation(blackjax.nuts, log_density, max_num_doublings=DOUBLINGS)
-        (state, tuned), _ = adaptation.run(key, start, WARM_UP)
-        return state.position, tuned["step_size"], tuned["inverse_mass_matrix"]
-
-    return jax.jit(jax.vmap(adapt))(jax.random.split(key, len(start)), start)
-
-
-def _round(
-    log_density: Callable[[Array], Array], to_target: Callable[[Array], tuple[Array, Array]]
-) -> Callable[..., tuple[Array, tuple[Array, ...]]]:
-    """`(positions, step sizes, inverse masses, key)` to the positions after a round, and what the target has of it."""
-
-    def chain(
-        key: PRNGKeyArray, position: Float[Array, " D"], step_size: Float[Array, ""], inverse_mass: Float[Array, " D"]
-    ) -> tuple[Array, tuple[Array, ...]]:
-        kernel = blackjax.nuts(log_density, step_size, inverse_mass, max_num_doublings=DOUBLINGS)
-
-        def step(state: hmc.HMCState, key: PRNGKeyArray) -> tuple[object, tuple[Array, ...]]:
-            state, info = kernel.step(key, state)
-            z, log_det = to_target(state.position)
-            return state, (z, state.logdensity - log_det, info.is_divergent)
-
-        state, kept = lax.scan(step, kernel.init(position), jax.random.split(key, ROUND))
-        return state.position, kept
-
-    compiled = jax.jit(jax.vmap(chain))
-
-    def advance(
-        positions: Array, step_sizes: Array, inverse_masses: Array, key: PRNGKeyArray
-    ) -> tuple[Array, tuple[Array, ...]]:
-        return compiled(jax.random.split(key, len(positions)), positions, step_sizes, inverse_masses)
-
-    return advance

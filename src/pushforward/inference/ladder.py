@@ -6,16 +6,17 @@ from dataclasses import dataclass
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
 from pushforward import flows
-from pushforward.bijections import Chain, TriangularAffine
-from pushforward.distributions import Normal, Pushforward
+from pushforward.bijections import Bijection, Chain, MixedSpline
+from pushforward.distributions import Pushforward
 from pushforward.errors import UserError
 from pushforward.evaluation import ImportanceEstimate, importance_estimate, log_weights
 from pushforward.evaluation.psis import K_HAT_LIMIT, LOW_ESS
-from pushforward.inference.starts import best_start
+from pushforward.inference.starts import best_start, started
 from pushforward.objectives import free_energy
 from pushforward.targets import Target
 from pushforward.training import Diverged, adam, ensemble, fit, member
@@ -25,6 +26,8 @@ JUDGED_BY = 2**15
 LEARNING_RATE, BATCH_SIZE, AVERAGE_DECAY, GRADIENT_CLIP = 4e-3, 128, 0.998, 100.0
 MOST_STEPS = 200_000
 JUDGING = 0.05
+LEAST_SECONDS, LEAST_OF_SPLINES = 4.0, 12.0
+"""About what compiling takes: with less a rung is left out."""
 GOOD_K_HAT, GOOD_ESS, RISE = 0.5, 0.99, 0.05
 CAPACITIES = ((6, 32, 0.35), (8, 64, 1.0))
 """Layers, hidden units, and the share of the time that is left, of each flow."""
@@ -117,12 +120,14 @@ def climb(
         start = best_start(target, key_start)
     except ValueError as error:
         raise UserError(str(error)) from error
-    add(start.name, Pushforward(Normal.standard(target.dim, trained=True), start.affine))
-    for index, (name, make, share) in enumerate(_approximations(target.dim, start.affine)):
-        if _high_enough(rungs) or left() <= 0:
+    add(start.name, started(target, start.standard))
+    for index, (name, make, share) in enumerate(_approximations(target, start.standard)):
+        if _high_enough(rungs):
             break
+        if (lent := share * left()) < (LEAST_OF_SPLINES if _is_spline(target) else LEAST_SECONDS):
+            continue
         try:
-            flow = _trained(target, make, jax.random.fold_in(key_train, index), share * left(), name, on_progress)
+            flow = _trained(target, make, jax.random.fold_in(key_train, index), lent, name, on_progress)
         except Diverged:
             continue
         add(name, flow)
@@ -175,28 +180,40 @@ def _high_enough(rungs: list[Rung]) -> bool:
     return last.trusted and (last.estimate.log_z - last.elbo < RISE or risen < RISE)
 
 
+def _is_spline(target: Target) -> bool:
+    """Whether its flows are splines, whose scores jump: without the score term their training is not stable."""
+    return target.dim == 1 or bool(target.angles)
+
+
 def _approximations(
-    dim: int, affine: TriangularAffine
+    target: Target, standard: Bijection
 ) -> list[tuple[str, Callable[[PRNGKeyArray], Pushforward], float]]:
-    """Name, maker and share of the time that is left, of the Normal of full rank and of each flow."""
+    """Name, maker and share of the time that is left, of the Normal of full rank and of each flow.
+
+    Flows are affine couplings; splines where there is one coordinate only, or angles are among them.
+    """
+    dim, angles = target.dim, target.angles
 
     def normal(_: PRNGKeyArray) -> Pushforward:
-        return Pushforward(Normal.standard(dim, trained=True), affine)
+        if not angles:
+            return started(target, standard)
+        return started(target, standard, MixedSpline.identity(jnp.isin(jnp.arange(dim), jnp.array(angles))))
 
-    def coupling(key: PRNGKeyArray, layers: int, width: int) -> Pushforward:
-        base = Normal.standard(dim, trained=True)
+    def flow(key: PRNGKeyArray, layers: int, width: int) -> Pushforward:
         if dim == 1:
-            flow = flows.nsf_autoregressive(key, 1, layers, base=base, width=width, fast="sampling")
+            made = flows.nsf_autoregressive(key, 1, layers, width=width, fast="sampling", circular=angles or False)
+        elif angles:
+            made = flows.nsf_coupling(key, dim, layers, width=width, activation=jax.nn.silu, circular=angles)
         else:
-            flow = flows.real_nvp(key, dim, layers, base=base, width=width, mixing="lu", activation=jax.nn.silu)
-        return Pushforward(flow.base, Chain((flow.bijection, affine)))
+            made = flows.real_nvp(key, dim, layers, width=width, mixing="lu", activation=jax.nn.silu)
+        return Pushforward(made.base, Chain((made.bijection, standard)))
 
     return [
-        ("Normal of full rank", normal, 0.1),
+        ("a spline for each coordinate" if angles else "Normal of full rank", normal, 0.1),
         *(
             (
                 f"{layers} coupling layers of width {width}",
-                lambda key, layers=layers, width=width: coupling(key, layers, width),
+                lambda key, layers=layers, width=width: flow(key, layers, width),
                 share,
             )
             for layers, width, share in CAPACITIES
@@ -216,7 +233,7 @@ def _trained(
     began = time.perf_counter()
 
     def loss(flow: Pushforward, key: PRNGKeyArray, step: Int[Array, ""]) -> Float[Array, ""]:
-        return free_energy(flow, target.log_densities, key, BATCH_SIZE, stick_the_landing=True)
+        return free_energy(flow, target.log_densities, key, BATCH_SIZE, stick_the_landing=not _is_spline(target))
 
     def progress(step: int, mean_loss: Float[np.ndarray, " members"]) -> None:
         if on_progress is not None:

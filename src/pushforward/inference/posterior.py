@@ -1,10 +1,10 @@
 """A posterior that a flow was fitted to: its draws, its weights, what they say, and how far they can be trusted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import equinox as eqx
 import jax
@@ -16,9 +16,10 @@ from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
 from pushforward.evaluation import smoothed_weights, verdict
 from pushforward.inference.chains import Chains, resampled, run_chains
+from pushforward.inference.kernels import Method
 from pushforward.inference.ladder import GOOD_ESS, OnProgress, OnRung, Rung, best, climb
-from pushforward.inference.summary import Summary, summarise
-from pushforward.targets import Target, cut_open
+from pushforward.inference.summary import Summary, summarise, unrolled
+from pushforward.targets import Target
 from pushforward.types import PRNGKeyArray
 
 if TYPE_CHECKING:
@@ -79,11 +80,25 @@ class Posterior:
     def summary(self) -> Summary:
         """Mean, standard deviation, 5% and 95% quantile of every number, each with its Monte Carlo error.
 
-        They are those of the chains where `refine` has run any, and else of the weighted draws of the flow.
+        They are those of the chains where `refine` has run any, and else of the weighted draws of the flow; of an
+        angle, those of its values within half a turn of the circular mean.
         """
         if self.chains is None:
-            return summarise(self.draws, self.weights)
-        return self.chains.summary(self.constrained(self.chains.coordinates))
+            return summarise(self.on_a_line(self.draws, self.weights), self.weights)
+        return self.chains.summary(self.on_a_line(self.constrained(self.chains.coordinates)))
+
+    def on_a_line(self, draws: Draws, weights: Float[np.ndarray, " n"] | None = None) -> Draws:
+        """The same draws with angles within half a turn of their circular mean, in [-2 pi, 2 pi).
+
+        Args:
+            draws: `(n, *shape)` or `(chains, n, *shape)` by name.
+            weights: of the draws; equal unless given.
+        """
+        shapes = {each.name: each.shape for each in self.target.parameters if each.periodic}
+        return {
+            name: unrolled(values, weights, values.ndim - len(shapes[name])) if name in shapes else values
+            for name, values in draws.items()
+        }
 
     @property
     def trusted(self) -> bool:
@@ -132,15 +147,24 @@ class Posterior:
         return self.constrained(coordinates[resampled(key_pick, weights, n)])
 
     def refine(
-        self, key: PRNGKeyArray, *, ess: float = 1000, seconds: float = 120, on_round: Any = None
+        self,
+        key: PRNGKeyArray,
+        *,
+        method: Method = "nuts",
+        ess: float = 1000,
+        seconds: float = 120,
+        on_round: Callable[[Chains], None] | None = None,
     ) -> "Posterior":
-        """The same with chains of NUTS that move behind the flow, until they agree; called again it goes on.
+        """The same with chains that move behind the flow, until they agree; called again it goes on.
 
         They see the density of the base's coordinates, which is nearly that of the base where the flow is good. A mode
         that no draw of the flow has found is found by no chain.
 
         Args:
             key: for starts and transitions.
+            method: `"nuts"`, trajectories of NUTS and proposals from the flow in turn; `"imh"`, such proposals only;
+                `"smc"`, populations tempered from the flow to the posterior, which find log Z too. Chains of another
+                method than those before start anew.
             ess: bulk and tail ESS that every number must reach, with a rank-normalised split R-hat of 1.01 at most.
             seconds: after which it stops; the verdict then says which number is not there yet.
             on_round: called with the chains after each round.
@@ -150,10 +174,11 @@ class Posterior:
                 self.target,
                 self.flow,
                 key,
+                method=method,
                 ess=ess,
                 seconds=seconds,
                 before=self.chains,
-                constrain=self.constrained,
+                constrain=lambda coordinates: self.on_a_line(self.constrained(coordinates)),
                 on_round=on_round,
             )
         return Posterior(self.target, self.rungs, self.coordinates, self.log_p, self.log_q, chains)
@@ -202,7 +227,7 @@ def fit(
 ) -> Posterior:
     """Fit the posterior of a model: a ladder of approximations, judged by importance weights, the best of them kept.
 
-    On a CPU it computes in double precision. Angles are cut open at pi (`targets.cut_open`).
+    On a CPU it computes in double precision.
 
     Args:
         target: the posterior, from `pushforward.targets`.
@@ -223,7 +248,6 @@ def fit(
     """
     if not seconds > 0 or draws < 1:
         raise ValueError(f"seconds and draws must be positive, got {seconds} and {draws}")
-    target = cut_open(target)
     key_climb, key_draws = jax.random.split(key)
     with double_precision():
         rungs = climb(target, key_climb, seconds, on_rung=on_rung, on_progress=on_progress)

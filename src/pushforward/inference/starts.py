@@ -1,6 +1,8 @@
-"""Where the fit of a posterior starts: an affine map from N(0, I) that is as near to it as a quick look gets."""
+"""Where the fit of a posterior starts: a map from N(0, I) that is as near to it as a quick look gets."""
 
+import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import blackjax
@@ -10,11 +12,13 @@ import numpy as np
 from blackjax.mcmc import hmc
 from jax import lax
 from jax.scipy.optimize import minimize
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from pushforward.bijections import TriangularAffine
+from pushforward.bijections import Bijection, Chain, Frozen, Moebius, OntoCircle, TriangularAffine
+from pushforward.bijections.circle import wrap
 from pushforward.distributions import Normal, Pushforward
 from pushforward.evaluation import log_weights
+from pushforward.inference.summary import unrolled
 from pushforward.targets import Target
 from pushforward.types import PRNGKeyArray
 
@@ -27,17 +31,18 @@ LOOK = 4096
 
 @dataclass(frozen=True)
 class Start:
-    """A Normal law, as an affine map of N(0, I).
+    """A map of N(0, I) to a law with the moments that were found.
 
     Attributes:
         name: how it was found.
-        affine: the map.
-        elbo: `E_q[log p - log q]` of the Normal law, in nats, over the draws at which the density is finite.
+        standard: from standardised coordinates to those of the target: the affine map of the real ones, and of angles
+            the map of the circle that makes of the uniform law a Cauchy law of their location and scale.
+        elbo: `E_q[log p - log q]` of the law, in nats, over the draws at which the density is finite.
         ess_fraction: effective sample size of importance sampling from it, as a fraction of the draws.
     """
 
     name: str
-    affine: TriangularAffine
+    standard: Bijection
     elbo: float
     ess_fraction: float
 
@@ -45,35 +50,35 @@ class Start:
 def best_start(target: Target, key: PRNGKeyArray, *, enough: float = 0.5) -> Start:
     """The start of the highest ELBO.
 
-    They are tried in the order of their costs: the Normal of the curvature at the mode (Laplace), of Pathfinder (Zhang
-    et al., 2022), of the moments of short chains of NUTS. The first that is good enough ends the search.
+    The Normal of the curvature at the mode (Laplace) comes first. Where it is not good enough, those of Pathfinder
+    (Zhang et al., 2022) and of the moments of short chains of NUTS are found side by side: most of their time is that
+    of compilation.
 
     Args:
         target: the posterior.
         key: for starts, chains and weights.
-        enough: effective sample size, as a fraction of the draws, that no better one is looked for.
+        enough: effective sample size of Laplace's, as a fraction of the draws, that no better one is looked for.
 
     Raises:
         ValueError: none of them is finite.
     """
-    finders: dict[str, Callable[[Target, PRNGKeyArray], tuple[Array, Array] | None]] = {
-        "Laplace": laplace,
-        "Pathfinder": pathfinder,
-        "warm-up": warm_up,
-    }
-    found: list[Start] = []
-    for index, (name, find) in enumerate(finders.items()):
+
+    def found(name: str, index: int, find: Callable[[Target, PRNGKeyArray], tuple[Array, Array] | None]) -> list[Start]:
         key_find, key_look = jax.random.split(jax.random.fold_in(key, index))
         moments = find(target, key_find)
         if moments is None:
-            continue
-        affine = _affine(*moments)
-        found.append(Start(name, affine, *_judged(target, affine, key_look)))
-        if found[-1].ess_fraction > enough:
-            break
-    if not found:
+            return []
+        standard = _standard(target, *moments)
+        return [Start(name, standard, *_judged(target, standard, key_look))]
+
+    starts = found("Laplace", 0, laplace)
+    if not any(start.ess_fraction > enough for start in starts):
+        with ThreadPoolExecutor() as threads:
+            others = threads.map(found, ("Pathfinder", "warm-up"), (1, 2), (pathfinder, warm_up))
+            starts += [start for each in others for start in each]
+    if not starts:
         raise ValueError(f"no start was found for {target.name}: neither a mode nor chains of finite density")
-    return max(found, key=lambda start: start.elbo)
+    return max(starts, key=lambda start: start.elbo)
 
 
 def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
@@ -97,7 +102,10 @@ def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
         return None
     mode = points[np.argmin(np.where(finite, energies, np.inf))]
     hessian = jax.hessian(energy) if target.twice_differentiable else _differences_of(jax.grad(energy))
-    curvatures, directions = np.linalg.eigh(np.asarray(jax.jit(hessian)(mode)))
+    at_mode = np.array(jax.jit(hessian)(mode))
+    # No law of an angle is wider than the uniform one.
+    at_mode[np.diag_indices(target.dim)] += np.where(_is_angle(target), 3 / np.pi**2, 0)
+    curvatures, directions = np.linalg.eigh(at_mode)
     if not (np.isfinite(curvatures).all() and curvatures[-1] > 0):
         return None
     curvatures = np.maximum(curvatures, LEAST_CURVATURE * curvatures[-1])
@@ -130,7 +138,7 @@ def pathfinder(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
         state, _ = blackjax.vi.pathfinder.approximate(key_path, target.log_density, start)
         return blackjax.vi.pathfinder.sample(key_draws, state, PATHFINDER_DRAWS)[0]
 
-    return _moments(np.asarray(jax.jit(draws)(_around_zero(target, key_start, 1, 0.1)[0])))
+    return _moments(target, np.asarray(jax.jit(draws)(_around_zero(target, key_start, 1, 0.1)[0])))
 
 
 def warm_up(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
@@ -152,7 +160,7 @@ def warm_up(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
 
     starts = _around_zero(target, key_start, CHAINS, 0.5)
     draws = jax.jit(jax.vmap(chain))(jax.random.split(key_chains, CHAINS), starts)
-    return _moments(np.asarray(draws).reshape(-1, target.dim))
+    return _moments(target, np.asarray(draws).reshape(-1, target.dim))
 
 
 def _kept(state: hmc.HMCState, _: object) -> tuple[object, Array]:
@@ -166,29 +174,60 @@ def _around_zero(target: Target, key: PRNGKeyArray, count: int, scale: float) ->
     return draws[np.resize(usable, count) if len(usable) else np.arange(count)]
 
 
-def _moments(draws: Float[np.ndarray, "n D"]) -> tuple[Array, Array] | None:
-    """Mean and covariance, whose correlations are shrunk by the share of dimensions to draws."""
+def _moments(target: Target, draws: Float[np.ndarray, "n D"]) -> tuple[Array, Array] | None:
+    """Mean and covariance, whose correlations are shrunk by the share of dimensions to draws; of angles around it."""
     draws = draws[np.isfinite(draws).all(axis=1)]
     count, dim = draws.shape
     if count < 2 or not (draws.std(axis=0) > 0).all():
         return None
+    draws = np.where(_is_angle(target), unrolled(draws), draws)
     covariance = np.atleast_2d(np.cov(draws.T))
     share = min(1.0, dim / count)
     shrunk = (1 - share) * covariance + share * np.diag(np.diag(covariance))
     return jnp.asarray(draws.mean(axis=0)), jnp.asarray(shrunk)
 
 
-def _affine(mean: Array, covariance: Array) -> TriangularAffine:
-    factor = jnp.linalg.cholesky(covariance)
-    return TriangularAffine(mean, jnp.tril(factor, -1), jnp.log(jnp.diagonal(factor)))
+def _is_angle(target: Target) -> Bool[np.ndarray, " D"]:
+    return np.isin(np.arange(target.dim), target.angles)
 
 
-def _judged(target: Target, affine: TriangularAffine, key: PRNGKeyArray) -> tuple[float, float]:
+def _standard(target: Target, mean: Array, covariance: Array) -> Bijection:
+    """The map to the moments: affine for the real coordinates, of the circle for the angles."""
+    angle = _is_angle(target)
+    variances = jnp.diagonal(covariance)
+    real = jnp.where(angle[:, None] | angle, jnp.diag(jnp.where(angle, 1.0, variances)), covariance)
+    factor = jnp.linalg.cholesky(real)
+    affine = TriangularAffine(
+        jnp.where(angle, 0.0, mean), jnp.tril(factor, -1), jnp.log(jnp.diagonal(factor))
+    )
+    if not angle.any():
+        return affine
+    # tan(x / 2) is Cauchy of scale 1 for a uniform x, and a small angle of tangent t is 2 t.
+    log_scale = jnp.where(angle, jnp.minimum(jnp.log(variances) / 2 - math.log(2), 0.0), 0.0)
+    circle = Moebius(jnp.where(angle, wrap(mean), 0.0), log_scale, tuple(angle.tolist()))
+    return Chain((Frozen(affine), circle))
+
+
+def _judged(target: Target, standard: Bijection, key: PRNGKeyArray) -> tuple[float, float]:
     """ELBO and ESS."""
-    normal = Pushforward(Normal.standard(target.dim), affine)
-    weights = np.asarray(jax.jit(lambda key: log_weights(normal, target.log_densities, key, LOOK))(key), np.float64)
+    law = started(target, standard)
+    weights = np.asarray(jax.jit(lambda key: log_weights(law, target.log_densities, key, LOOK))(key), np.float64)
     inside = weights[np.isfinite(weights)]
     if not len(inside):
         return -np.inf, 0.0
     sizes = np.exp(inside - inside.max())
     return float(inside.mean()), float(sizes.sum() ** 2 / (sizes**2).sum() / len(weights))
+
+
+def started(target: Target, standard: Bijection, *layers: Bijection) -> Pushforward:
+    """N(0, I), of which angles are made uniform, through layers and the map to the coordinates of a target.
+
+    Args:
+        target: whose coordinates they are.
+        standard: from standardised coordinates.
+        layers: between the two.
+    """
+    if not target.angles:
+        return Pushforward(Normal.standard(target.dim, trained=True), Chain((*layers, standard)))
+    onto = OntoCircle(tuple(_is_angle(target).tolist()))
+    return Pushforward(Normal.standard(target.dim), Chain((onto, *layers, standard)))

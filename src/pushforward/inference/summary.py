@@ -72,6 +72,22 @@ class Summary:
     __repr__ = __str__
 
 
+def unrolled(
+    angles: Float[np.ndarray, "n ..."], weights: Float[np.ndarray, "..."] | None = None, axes: int = 1
+) -> Float[np.ndarray, "n ..."]:
+    """The angles, up to whole turns, that are within half a turn of their circular mean, which lies in [-pi, pi).
+
+    Mean, standard deviation and quantiles of angles are those of these numbers.
+
+    Args:
+        angles: draws of them.
+        weights: of the draws; equal unless given.
+        axes: how many leading axes are those of the draws.
+    """
+    center = np.angle(np.average(np.exp(1j * angles), axis=tuple(range(axes)), weights=weights))
+    return center + np.mod(angles - center + np.pi, 2 * np.pi) - np.pi
+
+
 def summarise(draws: dict[str, Float[np.ndarray, "n ..."]], weights: Float[np.ndarray, " n"]) -> Summary:
     """Weighted mean, standard deviation and quantiles of every number.
 

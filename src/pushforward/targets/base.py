@@ -27,11 +27,13 @@ class Parameter:
         name: as in the model.
         shape: of the array.
         words: where it lies, such as `> 0`; nothing where it may be any real array.
+        periodic: whether its numbers are angles.
     """
 
     name: str
     shape: tuple[int, ...] = ()
     words: str = ""
+    periodic: bool = False
 
     def __str__(self) -> str:
         size = f" ({', '.join(map(str, self.shape))})" if self.shape else ""
@@ -94,6 +96,11 @@ class Target:
     def parameters(self) -> tuple[Parameter, ...]:
         """What the coordinates stand for; the vector `z` itself where there is no model."""
         return (Parameter("z", (self.dim,)),) if self.model is None else self.model.parameters
+
+    @property
+    def angles(self) -> tuple[int, ...]:
+        """Indices of the coordinates that are periodic."""
+        return () if self.model is None else self.model.angles
 
     def describe(self) -> str:
         """One line: what it is, its dimensions, its parameters and where they lie."""
@@ -162,9 +169,9 @@ def cut_open(target: Target) -> Target:
     Args:
         target: with or without angles.
     """
-    if target.model is None or not target.model.angles:
-        return target
     model = target.model
+    if model is None or not model.angles:
+        return target
     mask = np.isin(np.arange(target.dim), model.angles)
 
     def to_periodic(z: Float[Array, " D"]) -> tuple[Float[Array, " D"], Float[Array, ""]]:

@@ -1,6 +1,7 @@
 """A density that only the host can evaluate, such as one compiled by Stan, as a target."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import jax
@@ -38,10 +39,13 @@ def from_callback(value_and_gradient: ValueAndGradient, dim: int, *, name: str |
         name = str(getattr(value_and_gradient, "__name__", "target"))
     _check(value_and_gradient, dim, name)
 
+    one_at_a_time = Lock()
+
     def on_host(z: Any) -> tuple[np.ndarray, np.ndarray]:
         z = np.asarray(z)
         points = z.astype(np.float64).reshape(-1, dim)
-        values, gradients = value_and_gradient(points)
+        with one_at_a_time:
+            values, gradients = value_and_gradient(points)
         return (
             np.asarray(values, z.dtype).reshape(z.shape[:-1]),
             np.asarray(gradients, z.dtype).reshape(z.shape),

@@ -147,7 +147,9 @@ def _from_numpyro(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
 
     described = Model(
         parameters=tuple(
-            Parameter(key, jnp.shape(site["value"]), _words(site["fn"].support, again[key]["fn"].support))
+            Parameter(
+                key, jnp.shape(site["value"]), _words(site["fn"].support, again[key]["fn"].support), key in angles
+            )
             for key, site in sorted(latent.items())
         ),
         constrain=constrain,

@@ -34,7 +34,7 @@ class PosteriorRun(Run):
         """What was fitted."""
         config = self.config
         if is_path(config.target):
-            return targets.cut_open(targets.from_source(config.target, config.dim, config.data))
+            return targets.from_source(config.target, config.dim, config.data)
         return targets.make(config.target, config.dim)
 
     def prepare(self) -> None:
@@ -71,7 +71,10 @@ class PosteriorRun(Run):
         with np.load(path) as saved:
             arrays = dict(saved)
         told = json.loads(str(arrays.pop("told")))
-        return Chains(**arrays, diagnoses=tuple(Diagnosis(**each) for each in told["diagnoses"]), ess=told["ess"])
+        diagnoses = tuple(Diagnosis(**each) for each in told["diagnoses"])
+        # Runs before there was a choice have neither.
+        arrays, method = {"log_z": np.zeros(0)} | arrays, told.get("method", "nuts")
+        return Chains(**arrays, method=method, diagnoses=diagnoses, ess=told["ess"])
 
     def keep(self, posterior: Posterior) -> None:
         """Write flow, draws, chains and `posterior.nc`."""
@@ -79,8 +82,9 @@ class PosteriorRun(Run):
             save(posterior.flow, self.folder / FLOW)
         _write(self.folder / DRAWS, {name: getattr(posterior, name) for name in ("coordinates", "log_p", "log_q")})
         if (chains := posterior.chains) is not None:
-            told = json.dumps({"diagnoses": [asdict(each) for each in chains.diagnoses], "ess": chains.ess})
-            arrays = ("coordinates", "log_p", "divergent", "base", "step_size", "inverse_mass")
+            diagnoses = [asdict(each) for each in chains.diagnoses]
+            told = json.dumps({"method": chains.method, "diagnoses": diagnoses, "ess": chains.ess})
+            arrays = ("coordinates", "log_p", "divergent", "base", "step_size", "inverse_mass", "log_z")
             _write(self.folder / CHAINS, {name: getattr(chains, name) for name in arrays} | {"told": np.array(told)})
         posterior.save(self.folder / NETCDF)
 

@@ -11,6 +11,7 @@ from pushforward.evaluation.means import finite_or_none
 from pushforward.experiments.posterior.run import CHAINS, PosteriorRun
 from pushforward.experiments.runs import environment
 from pushforward.inference import Chains, Posterior, Rung, fit
+from pushforward.inference.kernels import Method
 
 
 def run_posterior(run: PosteriorRun, *, quiet: bool = False) -> dict[str, Any]:
@@ -42,11 +43,14 @@ def run_posterior(run: PosteriorRun, *, quiet: bool = False) -> dict[str, Any]:
     return _kept(run, posterior, time.perf_counter() - began, [_of(rung) for rung in posterior.rungs])
 
 
-def run_refinement(run: PosteriorRun, ess: float, seconds: float, *, quiet: bool = False) -> dict[str, Any]:
+def run_refinement(
+    run: PosteriorRun, method: Method, ess: float, seconds: float, *, quiet: bool = False
+) -> dict[str, Any]:
     """Run chains behind the flow of a finished run, or go on with those that it has, and write the result.
 
     Args:
         run: the finished run.
+        method: how the chains move.
         ess: bulk and tail ESS that every number must reach.
         seconds: after which it stops.
         quiet: no line a round.
@@ -65,7 +69,7 @@ def run_refinement(run: PosteriorRun, ess: float, seconds: float, *, quiet: bool
 
     drawn = 0 if posterior.chains is None else posterior.chains.log_p.size
     key = jax.random.fold_in(jax.random.key(run.config.seed), 1 + drawn)
-    refined = posterior.refine(key, ess=ess, seconds=seconds, on_round=told)
+    refined = posterior.refine(key, method=method, ess=ess, seconds=seconds, on_round=told)
     spent = run.result["seconds"] + time.perf_counter() - began
     return _kept(run, refined, spent, run.result["ladder"])
 

@@ -1,0 +1,216 @@
+"""Transitions behind a flow, in the coordinates of its base: NUTS, independence Metropolis, and tempered populations."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import blackjax
+import jax
+import jax.numpy as jnp
+from blackjax.mcmc import hmc
+from blackjax.smc import extend_params, resampling
+from jax import lax
+from jaxtyping import Array, Bool, Float
+
+from pushforward.bijections import Bijection
+from pushforward.distributions import Pushforward
+from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
+
+Method = Literal["nuts", "imh", "smc"]
+METHODS: tuple[Method, ...] = ("nuts", "imh", "smc")
+
+WARM_UP, DOUBLINGS = 300, 8
+ROUND = {"nuts": 250, "imh": 2_000, "smc": 1_000}
+"""Draws of each chain, or particles of each population, in a round."""
+TEMPERED_ESS, MOVES, LEAPFROGS = 0.9, 3, 8
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A posterior in the standardised coordinates of the base of a flow: nearly N(0, I) where the flow is good.
+
+    Attributes:
+        target: the posterior.
+        bijection: of the flow, resolved.
+        loc: of the base, which is Normal.
+        scale: of the base.
+    """
+
+    target: Target
+    bijection: Bijection
+    loc: Float[Array, " D"]
+    scale: Float[Array, " D"]
+
+    @staticmethod
+    def of(target: Target, flow: Pushforward) -> "Behind":
+        """The posterior behind a flow with a Normal base, which that of every rung is.
+
+        Args:
+            target: the posterior.
+            flow: in its coordinates.
+        """
+        base: Any = flow.base
+        return Behind(target, flow.bijection.resolve(), base.loc, jnp.exp(base.log_scale))
+
+    def to_target(self, x: Float[Array, " D"]) -> tuple[Float[Array, " D"], Float[Array, ""]]:
+        """The coordinates of the target, and the log-determinant but for that of the base's scale."""
+        return self.bijection.forward_and_log_det(self.loc + self.scale * x)
+
+    def log_density(self, x: Float[Array, " D"]) -> Float[Array, ""]:
+        """Unnormalised log density, in nats."""
+        z, log_det = self.to_target(x)
+        return self.target.log_density(z) + log_det
+
+    def log_ratio(self, x: Float[Array, " D"]) -> Float[Array, ""]:
+        """Log density less that of N(0, I): the log importance weight; the lowest number where there is no density."""
+        ratio = self.log_density(x) + jnp.sum(jnp.log(self.scale)) - log_normal(x)
+        return jnp.where(jnp.isnan(ratio), -jnp.inf, ratio).clip(jnp.finfo(x.dtype).min / 4)
+
+
+class Tuned(NamedTuple):
+    """What each chain moves with.
+
+    Attributes:
+        step_size: `(chains,)`.
+        inverse_mass: `(chains, D)`, the diagonal.
+    """
+
+    step_size: Float[Array, " chains"]
+    inverse_mass: Float[Array, "chains D"]
+
+
+class Moved(NamedTuple):
+    """A round of draws.
+
+    Attributes:
+        positions: where the chains are, `(chains, D)`, in standardised coordinates of the base.
+        coordinates: `(chains, draws, D)`, of the target.
+        log_p: unnormalised log posterior at them.
+        divergent: whether the trajectory to each diverged.
+        log_z: of each population of SMC, `(chains,)`; nothing of chains, `(0,)`.
+    """
+
+    positions: Float[Array, "chains D"]
+    coordinates: Float[Array, "chains draws D"]
+    log_p: Float[Array, "chains draws"]
+    divergent: Bool[Array, "chains draws"]
+    log_z: Float[Array, " populations"]
+
+
+Advance = Callable[[Float[Array, "chains D"], Tuned, PRNGKeyArray], Moved]
+
+
+def log_normal(x: Float[Array, " D"]) -> Float[Array, ""]:
+    """Log density of N(0, I), `(D,)` -> `()`."""
+    return -0.5 * jnp.sum(x**2) - x.size / 2 * math.log(2 * math.pi)
+
+
+def adapted(
+    behind: Behind, start: Float[Array, "chains D"], key: PRNGKeyArray
+) -> tuple[Float[Array, "chains D"], Tuned]:
+    """Positions of the chains after window adaptation of NUTS, each of its own, and what it found.
+
+    Args:
+        behind: the posterior behind a flow.
+        start: of each chain.
+        key: for the transitions.
+    """
+
+    def adapt(key: PRNGKeyArray, start: Float[Array, " D"]) -> tuple[Array, Tuned]:
+        adaptation = blackjax.window_adaptation(blackjax.nuts, behind.log_density, max_num_doublings=DOUBLINGS)
+        (state, tuned), _ = adaptation.run(key, start, WARM_UP)
+        return state.position, Tuned(tuned["step_size"], tuned["inverse_mass_matrix"])
+
+    return jax.jit(jax.vmap(adapt))(jax.random.split(key, len(start)), start)
+
+
+def advance(behind: Behind, method: Method) -> Advance:
+    """A compiled round of a method: `(positions, tuned, key)` to what was drawn.
+
+    Args:
+        behind: the posterior behind a flow.
+        method: `"nuts"`: a trajectory of NUTS, then a proposal drawn from the flow, which is taken or not by its
+            importance weight (Gabrié, Rotskoff & Vanden-Eijnden, 2022, "Adaptive Monte Carlo augmented with normalizing
+            flows"): the one explores around a chain, the other takes it to what is far. `"imh"`: such proposals only.
+            `"smc"`: populations of draws of the flow, tempered to the posterior with an ESS of 90% a step, and moved by
+            Hamiltonian dynamics (Del Moral, Doucet & Jasra, 2006, "Sequential Monte Carlo samplers").
+    """
+    one = _population(behind) if method == "smc" else _chain(behind, method)
+    compiled = jax.jit(jax.vmap(one))
+
+    def several(positions: Float[Array, "chains D"], tuned: Tuned, key: PRNGKeyArray) -> Moved:
+        moved = compiled(positions, tuned, jax.random.split(key, len(positions)))
+        return moved if method == "smc" else moved._replace(log_z=jnp.zeros(0))
+
+    return several
+
+
+def _chain(behind: Behind, method: Method) -> Callable[[Array, Tuned, PRNGKeyArray], Moved]:
+    """A round of one chain."""
+    jump = blackjax.irmh(
+        behind.log_density,
+        lambda key: jax.random.normal(key, behind.loc.shape, behind.loc.dtype),
+        lambda _, proposed: log_normal(proposed.position),
+    )
+
+    def chain(position: Float[Array, " D"], tuned: Tuned, key: PRNGKeyArray) -> Moved:
+        local = blackjax.nuts(behind.log_density, *tuned, max_num_doublings=DOUBLINGS)
+
+        def step(x: Float[Array, " D"], key: PRNGKeyArray) -> tuple[Array, tuple[Array, ...]]:
+            key_local, key_jump = jax.random.split(key)
+            divergent = jnp.zeros((), bool)
+            if method == "nuts":
+                state, info = local.step(key_local, local.init(x))
+                x, divergent = state.position, info.is_divergent
+            state, _ = jump.step(key_jump, jump.init(x))
+            z, log_det = behind.to_target(state.position)
+            return state.position, (z, state.logdensity - log_det, divergent)
+
+        position, kept = lax.scan(step, position, jax.random.split(key, ROUND[method]))
+        return Moved(position, *kept, jnp.zeros(()))
+
+    return chain
+
+
+def _population(behind: Behind) -> Callable[[Array, Tuned, PRNGKeyArray], Moved]:
+    """A population of one run of SMC."""
+
+    def population(position: Float[Array, " D"], tuned: Tuned, key: PRNGKeyArray) -> Moved:
+        key_start, key_steps, key_end = jax.random.split(key, 3)
+        smc = blackjax.adaptive_tempered_smc(
+            log_normal,
+            behind.log_ratio,
+            hmc.build_kernel(),
+            hmc.init,
+            extend_params(
+                {
+                    "step_size": tuned.step_size,
+                    "inverse_mass_matrix": tuned.inverse_mass,
+                    "num_integration_steps": LEAPFROGS,
+                }
+            ),
+            resampling.systematic,
+            TEMPERED_ESS,
+            num_mcmc_steps=MOVES,
+        )
+
+        def step(carry: tuple[Any, Array, PRNGKeyArray]) -> tuple[Any, Array, PRNGKeyArray]:
+            state, log_z, key = carry
+            key, key_step = jax.random.split(key)
+            state, info = smc.step(key_step, state)
+            return state, log_z + info.log_likelihood_increment, key
+
+        start = jax.random.normal(key_start, (ROUND["smc"], position.size), position.dtype)
+        state = smc.init(start)._replace(tempering_param=jnp.zeros((), position.dtype))
+        state, log_z, _ = lax.while_loop(
+            lambda carry: carry[0].tempering_param < 1, step, (state, jnp.zeros((), position.dtype), key_steps)
+        )
+        order = resampling.systematic(key_end, state.weights, len(start))
+        particles = state.particles[order]
+        z, log_det = jax.vmap(behind.to_target)(particles)
+        log_p = jax.vmap(behind.log_density)(particles) - log_det
+        return Moved(particles[-1], z, log_p, jnp.zeros(len(start), bool), log_z)
+
+    return population
