@@ -155,14 +155,15 @@ class CircularSpline(Bijection):
 class MixedSpline(Bijection):
     """Circular splines of angles beside splines with linear tails of real numbers, elementwise.
 
-    An angle is moved as by `CircularSpline`, a real number as by `Spline`.
+    An angle is moved as by `CircularSpline`, a real number as by `Spline`, then scaled and shifted.
 
     Attributes:
         raw_widths: widths of the K bins before softmax, shape `(D, K)`.
         raw_heights: their heights before softmax, shape `(D, K)`.
         raw_slopes: slopes at the left ends of the bins before softplus, shape `(D, K)`; the first of a real number is
             not used: its slope is 1 there.
-        turn: added to angles in the end, shape `(D,)`; that of a real number is not used.
+        shift: added in the end, shape `(D,)`: the turn of an angle.
+        log_scale: of what the spline of a real number gives, shape `(D,)`; that of an angle is not used.
         periodic: whether each number is an angle, shape `(D,)`; not trained, but saved with the parameters.
         bound: where the tails of the real numbers begin.
 
@@ -173,7 +174,8 @@ class MixedSpline(Bijection):
     raw_widths: Float[Array, "*batch D K"]
     raw_heights: Float[Array, "*batch D K"]
     raw_slopes: Float[Array, "*batch D K"]
-    turn: Float[Array, "*batch D"]
+    shift: Float[Array, "*batch D"]
+    log_scale: Float[Array, "*batch D"]
     periodic: Bool[Array, "*batch D"]
     bound: float = eqx.field(static=True, default=5.0)
 
@@ -191,22 +193,22 @@ class MixedSpline(Bijection):
             bound: where the linear tails begin.
         """
         refuse_bins(bins)
-        zeros = jnp.zeros((len(periodic), bins))
-        return MixedSpline(zeros, zeros, zeros, jnp.zeros(len(periodic)), jnp.asarray(periodic), bound)
+        bins_of_each, one_of_each = jnp.zeros((len(periodic), bins)), jnp.zeros(len(periodic))
+        return MixedSpline(*[bins_of_each] * 3, one_of_each, one_of_each, jnp.asarray(periodic), bound)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.turn.shape[-1:]
+        return self.shift.shape[-1:]
 
     @property
     def volume(self) -> Volume:
         return Volume.VARYING
 
     def _image(self, box: Box) -> Box:
-        return turned(box_beyond(box, self.bound), self.periodic)
+        return turned(Box.whole(self.shape), self.periodic)
 
     def _preimage(self, box: Box) -> Box:
-        return self._image(box)
+        return turned(Box.whole(self.shape), self.periodic)
 
     def _knots(self) -> Knots:
         first = jnp.where(self.periodic[:, None], self.raw_slopes[:, :1], 0)
@@ -214,32 +216,20 @@ class MixedSpline(Bijection):
         bound = jnp.where(self.periodic, jnp.asarray(math.pi, first.dtype), self.bound)
         return _knots(self.raw_widths, self.raw_heights, ends, bound[:, None])
 
-    def _inside(self, x: Float[Array, " D"]) -> tuple[Bool[Array, " D"], Float[Array, " D"]]:
-        """Which numbers the splines move, and where those are."""
-        inside = self.periodic | (jnp.abs(x) < self.bound)
-        return inside, jnp.where(self.periodic, wrap(x), jnp.where(inside, x, 0))
-
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
-        inside, within = self._inside(x)
-        y, log_slope = spline_forward(within, self._knots())
-        moved = jnp.where(self.periodic, wrap(y + self.turn), jnp.where(inside, y, x))
-        return moved, jnp.sum(jnp.where(inside, log_slope, 0))
+        inside = self.periodic | (jnp.abs(x) < self.bound)
+        y, log_slope = spline_forward(jnp.where(self.periodic, wrap(x), jnp.where(inside, x, 0)), self._knots())
+        log_scale = jnp.where(self.periodic, 0, self.log_scale)
+        moved = jnp.exp(log_scale) * jnp.where(inside, y, x) + self.shift
+        return jnp.where(self.periodic, wrap(moved), moved), jnp.sum(jnp.where(inside, log_slope, 0) + log_scale)
 
     def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
-        inside, within = self._inside(y - jnp.where(self.periodic, self.turn, 0))
-        x, log_slope = spline_inverse(within, self._knots())
+        log_scale = jnp.where(self.periodic, 0, self.log_scale)
+        y = (y - self.shift) * jnp.exp(-log_scale)
+        inside = self.periodic | (jnp.abs(y) < self.bound)
+        x, log_slope = spline_inverse(jnp.where(self.periodic, wrap(y), jnp.where(inside, y, 0)), self._knots())
         moved = jnp.where(self.periodic, wrap(x), jnp.where(inside, x, y))
-        return moved, -jnp.sum(jnp.where(inside, log_slope, 0))
-
-
-def box_beyond(box: Box, bound: float) -> Box:
-    """The smallest box around one and the interval of a spline.
-
-    Args:
-        box: any box.
-        bound: where the linear tails of the spline begin.
-    """
-    return Box(jnp.minimum(box.low, -bound), jnp.maximum(box.high, bound))
+        return moved, -jnp.sum(jnp.where(inside, log_slope, 0) + log_scale)
 
 
 def refuse_bound(bound: float) -> None:

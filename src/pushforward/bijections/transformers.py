@@ -13,9 +13,9 @@ from jaxtyping import Array, Bool, Float
 
 from pushforward.bijections.affine import DiagonalAffine, Translation, VolumePreservingAffine
 from pushforward.bijections.base import Bijection, Volume
-from pushforward.bijections.sigmoidal import DeepSigmoidal
 from pushforward.bijections.circle import turned
-from pushforward.bijections.spline import CircularSpline, MixedSpline, Spline, box_beyond, refuse_bins, refuse_bound
+from pushforward.bijections.sigmoidal import DeepSigmoidal
+from pushforward.bijections.spline import CircularSpline, MixedSpline, Spline, refuse_bins, refuse_bound
 from pushforward.boxes import Box
 
 
@@ -127,7 +127,7 @@ class RationalQuadratic(Transformer):
         return 3 * self.bins - 1
 
     def image(self, box: Box) -> Box:
-        return box_beyond(box, self.bound)
+        return Box(jnp.minimum(box.low, -self.bound), jnp.maximum(box.high, self.bound))
 
     def __call__(self, parameters: Float[Array, "D size"]) -> Spline:
         widths, heights, slopes = jnp.split(parameters, [self.bins, 2 * self.bins], axis=-1)
@@ -155,7 +155,9 @@ class CircularRationalQuadratic(Transformer):
 
 
 class MixedRationalQuadratic(Transformer):
-    """Circular splines with a turn of the numbers that are angles, splines with linear tails of the others.
+    """Circular splines with a turn of the numbers that are angles, and of the others splines, scaled and shifted.
+
+    The scales lie between `exp(-2)` and `exp(2)`.
 
     Attributes:
         periodic: whether each number that is moved is an angle, shape `(D,)`; not trained.
@@ -173,14 +175,14 @@ class MixedRationalQuadratic(Transformer):
 
     @property
     def size(self) -> int:
-        return 3 * self.bins + 1
+        return 3 * self.bins + 2
 
     def image(self, box: Box) -> Box:
-        return turned(box_beyond(box, self.bound), self.periodic)
+        return turned(Box.whole(box.low.shape), self.periodic)
 
     def __call__(self, parameters: Float[Array, "D size"]) -> MixedSpline:
-        widths, heights, slopes, turn = jnp.split(parameters, [self.bins, 2 * self.bins, 3 * self.bins], axis=-1)
-        return MixedSpline(widths, heights, slopes, turn[:, 0], self.periodic, self.bound)
+        widths, heights, slopes, ends = jnp.split(parameters, [self.bins, 2 * self.bins, 3 * self.bins], axis=-1)
+        return MixedSpline(widths, heights, slopes, ends[:, 0], 2 * _squash(ends[:, 1]), self.periodic, self.bound)
 
 
 class Sigmoidal(Transformer):

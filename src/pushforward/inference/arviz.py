@@ -1,5 +1,6 @@
 """A posterior in the form that ArviZ reads."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jax
@@ -58,4 +59,4 @@ def to_arviz(posterior: "Posterior") -> "DataTree":
         "flow": posterior.best.name,
         "inference_library": "pushforward",
     }
-    return arviz_base.from_dict(groups, name=target.name, attrs={"posterior": attributes})
+    return arviz_base.from_dict(groups, name=Path(target.name).name, attrs={"posterior": attributes})

@@ -1,4 +1,4 @@
-"""Transitions behind a flow, in the coordinates of its base: NUTS, independence Metropolis, and tempered populations."""
+"""Transitions behind a flow, in the coordinates of its base: NUTS, independence Metropolis and SMC."""
 
 import math
 from collections.abc import Callable

@@ -23,14 +23,34 @@ from pushforward.training import Diverged, adam, ensemble, fit, member
 from pushforward.types import PRNGKeyArray
 
 JUDGED_BY = 2**15
-LEARNING_RATE, BATCH_SIZE, AVERAGE_DECAY, GRADIENT_CLIP = 4e-3, 128, 0.998, 100.0
+BATCH_SIZE, AVERAGE_DECAY, GRADIENT_CLIP = 128, 0.998, 100.0
 MOST_STEPS = 200_000
+MOST_MIXED = 64
+"""Dimensions up to which a trained linear map follows each layer: its cost grows with their cube."""
 JUDGING = 0.05
-LEAST_SECONDS, LEAST_OF_SPLINES = 4.0, 12.0
-"""About what compiling takes: with less a rung is left out."""
-GOOD_K_HAT, GOOD_ESS, RISE = 0.5, 0.99, 0.05
+GOOD_K_HAT, GOOD_ESS, RISE = 0.5, 0.99, 0.02
 CAPACITIES = ((6, 32, 0.35), (8, 64, 1.0))
 """Layers, hidden units, and the share of the time that is left, of each flow."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How flows of a kind are trained.
+
+    Attributes:
+        learning_rate: of Adam, in up to 50 dimensions, and inversely proportional to them beyond.
+        stick_the_landing: whether the score term is left out of the gradient.
+        least_seconds: about what compiling takes; with less a rung is left out.
+    """
+
+    learning_rate: float
+    stick_the_landing: bool
+    least_seconds: float
+
+
+OF_AFFINE = Training(4e-3, True, 4.0)
+OF_SPLINES = Training(1e-3, False, 12.0)
+"""The scores of splines jump at their knots: without the score term their training does not stay where it is."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +141,14 @@ def climb(
     except ValueError as error:
         raise UserError(str(error)) from error
     add(start.name, started(target, start.standard))
+    how = OF_SPLINES if target.dim == 1 or target.angles else OF_AFFINE
     for index, (name, make, share) in enumerate(_approximations(target, start.standard)):
         if _high_enough(rungs):
             break
-        if (lent := share * left()) < (LEAST_OF_SPLINES if _is_spline(target) else LEAST_SECONDS):
+        if (lent := share * left()) < how.least_seconds:
             continue
         try:
-            flow = _trained(target, make, jax.random.fold_in(key_train, index), lent, name, on_progress)
+            flow = _trained(target, make, how, jax.random.fold_in(key_train, index), lent, name, on_progress)
         except Diverged:
             continue
         add(name, flow)
@@ -180,11 +201,6 @@ def _high_enough(rungs: list[Rung]) -> bool:
     return last.trusted and (last.estimate.log_z - last.elbo < RISE or risen < RISE)
 
 
-def _is_spline(target: Target) -> bool:
-    """Whether its flows are splines, whose scores jump: without the score term their training is not stable."""
-    return target.dim == 1 or bool(target.angles)
-
-
 def _approximations(
     target: Target, standard: Bijection
 ) -> list[tuple[str, Callable[[PRNGKeyArray], Pushforward], float]]:
@@ -205,7 +221,8 @@ def _approximations(
         elif angles:
             made = flows.nsf_coupling(key, dim, layers, width=width, activation=jax.nn.silu, circular=angles)
         else:
-            made = flows.real_nvp(key, dim, layers, width=width, mixing="lu", activation=jax.nn.silu)
+            mixing = "lu" if dim <= MOST_MIXED else "permutation"
+            made = flows.real_nvp(key, dim, layers, width=width, mixing=mixing, activation=jax.nn.silu)
         return Pushforward(made.base, Chain((made.bijection, standard)))
 
     return [
@@ -224,6 +241,7 @@ def _approximations(
 def _trained(
     target: Target,
     make: Callable[[PRNGKeyArray], Pushforward],
+    how: Training,
     key: PRNGKeyArray,
     seconds: float,
     name: str,
@@ -231,9 +249,10 @@ def _trained(
 ) -> Pushforward:
     key_make, key_fit = jax.random.split(key)
     began = time.perf_counter()
+    rate = how.learning_rate * min(1.0, 50 / target.dim)
 
     def loss(flow: Pushforward, key: PRNGKeyArray, step: Int[Array, ""]) -> Float[Array, ""]:
-        return free_energy(flow, target.log_densities, key, BATCH_SIZE, stick_the_landing=not _is_spline(target))
+        return free_energy(flow, target.log_densities, key, BATCH_SIZE, stick_the_landing=how.stick_the_landing)
 
     def progress(step: int, mean_loss: Float[np.ndarray, " members"]) -> None:
         if on_progress is not None:
@@ -244,7 +263,7 @@ def _trained(
         loss,
         key=key_fit,
         steps=MOST_STEPS,
-        optimizer=adam(LEARNING_RATE, MOST_STEPS, schedule="constant", gradient_clip=GRADIENT_CLIP),
+        optimizer=adam(rate, MOST_STEPS, schedule="constant", gradient_clip=GRADIENT_CLIP),
         seconds=seconds,
         average_decay=AVERAGE_DECAY,
         on_progress=progress,

@@ -197,9 +197,7 @@ def _standard(target: Target, mean: Array, covariance: Array) -> Bijection:
     variances = jnp.diagonal(covariance)
     real = jnp.where(angle[:, None] | angle, jnp.diag(jnp.where(angle, 1.0, variances)), covariance)
     factor = jnp.linalg.cholesky(real)
-    affine = TriangularAffine(
-        jnp.where(angle, 0.0, mean), jnp.tril(factor, -1), jnp.log(jnp.diagonal(factor))
-    )
+    affine = TriangularAffine(jnp.where(angle, 0.0, mean), jnp.tril(factor, -1), jnp.log(jnp.diagonal(factor)))
     if not angle.any():
         return affine
     # tan(x / 2) is Cauchy of scale 1 for a uniform x, and a small angle of tangent t is 2 t.

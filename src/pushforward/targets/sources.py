@@ -62,7 +62,7 @@ def from_source(path: str, dim: int | None = None, data: str | Path | None = Non
 
 
 def read_data(path: str | Path) -> dict[str, Any]:
-    """The arguments in a .json, .npz or .csv file, by name; lists become arrays, and columns are arrays.
+    """The arguments in a .json, .npz or .csv file, by name; lists become arrays, columns are arrays, and empty cells NaN.
 
     Args:
         path: of the file.
@@ -86,7 +86,8 @@ def read_data(path: str | Path) -> dict[str, Any]:
             case ".csv":
                 with path.open(newline="") as file:
                     names, *rows = csv.reader(file)
-                return {name: np.array(column, float) for name, column in zip(names, zip(*rows, strict=True))}
+                columns = zip(names, zip(*rows, strict=True))
+                return {name: np.array([cell or "nan" for cell in column], float) for name, column in columns}
     except (ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read: {first_line(error)}") from error
     raise UserError(f"--data is a .json, .npz or .csv file, got {path}")

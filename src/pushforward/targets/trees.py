@@ -65,9 +65,7 @@ def from_tree(log_density: Callable[[Any], Float[Array, ""]], supports: Any, *, 
         return jnp.concatenate([part.coordinates(values[name], name) for name, part in zip(names, parts)])
 
     model = Model(
-        parameters=tuple(
-            Parameter(name, part.shape, part.words, part.periodic) for name, part in zip(names, parts)
-        ),
+        parameters=tuple(Parameter(name, part.shape, part.words, part.periodic) for name, part in zip(names, parts)),
         constrain=constrain,
         unconstrain=unconstrain,
         kind="density of named arrays",

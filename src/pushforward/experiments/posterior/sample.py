@@ -49,7 +49,7 @@ def write_draws(run: PosteriorRun, n: int, out: Path | None, seed: int, resample
             np.savetxt(file, np.column_stack(list(named.values())), fmt="%.12g", delimiter=",")
     else:
         whole = {name: values[None] for name, values in draws.items()}
-        tree = imported("arviz_base", ARVIZ).from_dict({"posterior": whole}, name=run.target.name)
+        tree = imported("arviz_base", ARVIZ).from_dict({"posterior": whole}, name=Path(run.target.name).name)
         tree.to_netcdf(partial, engine="h5netcdf")
     partial.replace(path)
     return path
