@@ -65,6 +65,8 @@ def test_no_dimensions_are_refused(recipe):
         (lambda key: flows.nice(key, 1, 2), "at least 2 dimensions, got 1"),
         (lambda key: flows.sylvester(key, 2, 2, rank=3), "rank must be between 1 and 2, got 3"),
         (lambda key: flows.nsf_coupling(key, 2, 2, circular=True, mixing="lu"), "angles can be mixed by permutations"),
+        (lambda key: flows.nsf_coupling(key, 2, 2, circular=[1], mixing="lu"), "angles can be mixed by permutations"),
+        (lambda key: flows.nsf_autoregressive(key, 2, 2, circular=[2]), "angles are among the dimensions 0 to 1"),
         (lambda key: flows.glow(key, (5, 4, 1), 2), "even sides, got"),
     ],
 )
@@ -93,6 +95,23 @@ def test_the_fast_direction_has_no_loop(fast):
         "density": fast != "density",
         "sampling": fast != "sampling",
     }
+
+
+@pytest.mark.parametrize("recipe", [flows.nsf_coupling, flows.nsf_autoregressive])
+def test_angles_beside_real_numbers(recipe):
+    """A density on the cylinder: it integrates to one, and joins at the ends of the circle."""
+    flow = recipe(jax.random.key(0), 2, 3, circular=[1], width=8)
+    flow = Pushforward(flow.base, randomised(flow.bijection, jax.random.key(1), 0.1))
+    angle = (jnp.arange(200) + 0.5) / 200 * 2 * jnp.pi - jnp.pi
+    line = jnp.linspace(-12, 12, 400)
+    points = jnp.stack(jnp.meshgrid(line, angle, indexing="ij"), -1)
+    density = jnp.exp(eqx.filter_jit(flow.log_prob)(points))
+    np.testing.assert_allclose(density.mean() * 2 * jnp.pi * 24 * 400 / 399, 1, rtol=5e-3)
+    ends = flow.log_prob(jnp.array([[0.3, -3.14159], [0.3, 3.14159]]))
+    np.testing.assert_allclose(ends[0], ends[1], atol=1e-2)
+    x = flow.sample(jax.random.key(2), (100,))
+    assert jnp.all(jnp.abs(x[:, 1]) <= jnp.pi)
+    np.testing.assert_array_equal(flow.support.low, [-jnp.inf, -jnp.float32(jnp.pi)])
 
 
 def test_circular_flow_is_a_density_on_the_torus():

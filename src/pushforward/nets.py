@@ -282,7 +282,7 @@ class MADE(eqx.Module):
         weights = (jnp.where(mask, weight, 0) for mask, weight in zip(self._masks(), self.mlp.weights))
         return MaskedMLP(tuple(weights), self.mlp.biases, self.mlp.activation)
 
-    def __call__(self, x: Float[Array, " D"]) -> Float[Array, "D size"]:
+    def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, "D size"]:
         return self.masked()(x).reshape(self.dim, -1)
 
 

@@ -28,7 +28,11 @@ from pushforward.bijections import (
     LeakyReLU,
     LULinear,
     MaskedAutoregressive,
+    MixedRationalQuadratic,
+    MixedSpline,
+    Moebius,
     OntoBox,
+    OntoCircle,
     Ordered,
     PartialExp,
     Permutation,
@@ -124,6 +128,25 @@ def circular_coupling(key, dim):
     return Coupling(transformer, OnCircle(network), (dim,), kept)
 
 
+def angles_and_reals(dim):
+    """In turn an angle and a real number."""
+    return tuple(index % 2 == 0 for index in range(dim))
+
+
+def mixed_coupling(key, dim):
+    periodic, kept = jnp.array(angles_and_reals(dim)), dim // 2
+    transformer = MixedRationalQuadratic(periodic[kept:], 4, 3.0)
+    network = MLP.init(key, 2 * kept, (dim - kept) * transformer.size, 5, 1)
+    return Coupling(transformer, OnCircle(network, periodic[:kept]), (dim,), kept)
+
+
+def mixed_autoregressive(key, dim):
+    periodic = jnp.array(angles_and_reals(dim))
+    transformer = MixedRationalQuadratic(periodic, 4, 3.0)
+    network = MADE.init(key, dim, transformer.size, 6, 2, jnp.tanh, numbers=2)
+    return MaskedAutoregressive(transformer, OnCircle(network, periodic), dim)
+
+
 def autoregressive(transformer: Transformer) -> Make:
     return lambda key, dim: MaskedAutoregressive(
         transformer, MADE.init(key, dim, transformer.size, 6, 2, jnp.tanh), dim
@@ -161,6 +184,10 @@ def positive(y):
 
 def angle(x):
     return 3.14 * jnp.tanh(x)
+
+
+def some_angles(x):
+    return jnp.where(jnp.array(angles_and_reals(jnp.shape(x)[-1])), angle(x), x)
 
 
 def moderate(x):
@@ -221,6 +248,18 @@ ENTRIES = {
     "leaky relu": Entry(plain(lambda dim: LeakyReLU((dim,)))),
     "spline": Entry(plain(lambda dim: Spline.identity(dim, bins=4, bound=3.0))),
     "circular spline": Entry(plain(lambda dim: CircularSpline.identity(dim, bins=4)), domain=angle, codomain=angle),
+    "mixed spline": Entry(
+        plain(lambda dim: MixedSpline.identity(jnp.array(angles_and_reals(dim)), bins=4, bound=3.0)),
+        largest=10,
+        domain=some_angles,
+        codomain=some_angles,
+    ),
+    "onto the circle": Entry(
+        plain(lambda dim: OntoCircle(angles_and_reals(dim))), domain=lambda x: 4 * jnp.tanh(x / 4), codomain=some_angles
+    ),
+    "Moebius": Entry(
+        plain(lambda dim: Moebius.identity(angles_and_reals(dim))), largest=2, domain=some_angles, codomain=some_angles
+    ),
     "deep sigmoidal": Entry(
         plain(lambda dim: DeepSigmoidal(*(jnp.zeros((dim, 4)) for _ in range(3)))), largest=10, error=1e-5
     ),
@@ -229,6 +268,8 @@ ENTRIES = {
     "volume-preserving affine coupling": Entry(coupling(AffineVolumePreserving.init()), least_dim=3, largest=10),
     "spline coupling": Entry(coupling(RationalQuadratic(4, 3.0)), least_dim=2),
     "circular spline coupling": Entry(circular_coupling, least_dim=2, domain=angle, codomain=angle),
+    "mixed spline coupling": Entry(mixed_coupling, least_dim=2, domain=some_angles, codomain=some_angles),
+    "autoregressive, mixed spline": Entry(mixed_autoregressive, domain=some_angles, codomain=some_angles),
     "autoregressive, additive": Entry(autoregressive(Additive()), least_dim=2, largest=1e2),
     "autoregressive, affine": Entry(autoregressive(Affine.init()), largest=10),
     "autoregressive, spline": Entry(autoregressive(RationalQuadratic(4, 3.0))),

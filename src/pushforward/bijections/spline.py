@@ -193,8 +193,8 @@ class MixedSpline(Bijection):
             bound: where the linear tails begin.
         """
         refuse_bins(bins)
-        bins_of_each, one_of_each = jnp.zeros((len(periodic), bins)), jnp.zeros(len(periodic))
-        return MixedSpline(*[bins_of_each] * 3, one_of_each, one_of_each, jnp.asarray(periodic), bound)
+        raw, ends = jnp.zeros((len(periodic), bins)), jnp.zeros(len(periodic))
+        return MixedSpline(raw, raw, raw, ends, ends, jnp.asarray(periodic), bound)
 
     @property
     def shape(self) -> tuple[int, ...]:

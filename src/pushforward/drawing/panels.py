@@ -21,6 +21,7 @@ Colour = Literal["flow", "target"]
 WIDTH = 6.0
 SATURATED_MASS = 0.02
 MOST_PAIRED = 4
+ACROSS = 4
 
 
 def coordinate(index: int) -> str:
@@ -226,6 +227,35 @@ def pairs(
             if j == 0 and i > 0:
                 axes.set_ylabel(labels[i], size=label_size)
         figure.align_labels()
+        return figure
+
+    return Drawing(draw)
+
+
+def marginals(
+    after: Float[np.ndarray, "n D"], before: Float[np.ndarray, "m D"], box: Box, labels: Sequence[str]
+) -> Drawing:
+    """A histogram for each number: bars of one cloud of points, and the outline of another."""
+    columns = min(ACROSS, len(labels))
+    rows = math.ceil(len(labels) / columns)
+
+    def draw(style: Style) -> Figure:
+        size = (WIDTH - 0.3 - 0.15 * (columns - 1)) / columns
+        figure, panels = panel_grid(
+            rows, columns, size, 0.8 * size, left=0.15, top=0.35, bottom=0.35, row_gap=0.65, column_gap=0.15
+        )
+        for index, axes in enumerate(panels.flat):
+            if index >= len(labels):
+                axes.set_visible(False)
+                continue
+            _bars(axes, after[:, index], box[index], 40, color=style.flow, alpha=0.6)
+            _bars(axes, before[:, index], box[index], 40, color=style.target, histtype="step")
+            axes.set(yticks=[], xlim=box[index])
+            axes.set_title(labels[index], size=9)
+            axes.xaxis.set_major_locator(MaxNLocator(3))
+            axes.ticklabel_format(useOffset=False)
+            axes.tick_params(labelsize=8)
+            axes.spines[["top", "right", "left"]].set_visible(False)
         return figure
 
     return Drawing(draw)

@@ -168,8 +168,8 @@ def _chain(behind: Behind, method: Method) -> Callable[[Array, Tuned, PRNGKeyArr
             z, log_det = behind.to_target(state.position)
             return state.position, (z, state.logdensity - log_det, divergent)
 
-        position, kept = lax.scan(step, position, jax.random.split(key, ROUND[method]))
-        return Moved(position, *kept, jnp.zeros(()))
+        position, (z, log_p, divergent) = lax.scan(step, position, jax.random.split(key, ROUND[method]))
+        return Moved(position, z, log_p, divergent, jnp.zeros(()))
 
     return chain
 

@@ -221,7 +221,7 @@ def _approximations(
         elif angles:
             made = flows.nsf_coupling(key, dim, layers, width=width, activation=jax.nn.silu, circular=angles)
         else:
-            mixing = "lu" if dim <= MOST_MIXED else "permutation"
+            mixing: flows.Mixing = "lu" if dim <= MOST_MIXED else "permutation"
             made = flows.real_nvp(key, dim, layers, width=width, mixing=mixing, activation=jax.nn.silu)
         return Pushforward(made.base, Chain((made.bijection, standard)))
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
+from typing import Any
 
 import blackjax
 import jax
@@ -25,6 +27,8 @@ from pushforward.types import PRNGKeyArray
 MODES, MODE_STEPS = 6, 500
 LEAST_CURVATURE = 1e-6
 PATHFINDER_DRAWS = 2_000
+TRACING = Lock()
+"""Models are traced one at a time: NumPyro keeps what it is doing in the module."""
 CHAINS, WARM_UP, KEPT, DOUBLINGS = 4, 300, 300, 7
 LOOK = 4096
 
@@ -96,13 +100,13 @@ def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
         result = minimize(energy, z, method="BFGS", options={"maxiter": MODE_STEPS})
         return result.x, result.fun
 
-    points, energies = jax.jit(lambda z: lax.map(descend, z))(_around_zero(target, key, MODES, 0.1))
+    points, energies = _ran(lambda z: lax.map(descend, z), _around_zero(target, key, MODES, 0.1))
     finite = np.isfinite(energies) & np.isfinite(points).all(axis=1)
     if not finite.any():
         return None
     mode = points[np.argmin(np.where(finite, energies, np.inf))]
     hessian = jax.hessian(energy) if target.twice_differentiable else _differences_of(jax.grad(energy))
-    at_mode = np.array(jax.jit(hessian)(mode))
+    at_mode = np.array(_ran(hessian, mode))
     # No law of an angle is wider than the uniform one.
     at_mode[np.diag_indices(target.dim)] += np.where(_is_angle(target), 3 / np.pi**2, 0)
     curvatures, directions = np.linalg.eigh(at_mode)
@@ -138,7 +142,7 @@ def pathfinder(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
         state, _ = blackjax.vi.pathfinder.approximate(key_path, target.log_density, start)
         return blackjax.vi.pathfinder.sample(key_draws, state, PATHFINDER_DRAWS)[0]
 
-    return _moments(target, np.asarray(jax.jit(draws)(_around_zero(target, key_start, 1, 0.1)[0])))
+    return _moments(target, np.asarray(_ran(draws, _around_zero(target, key_start, 1, 0.1)[0])))
 
 
 def warm_up(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
@@ -159,7 +163,7 @@ def warm_up(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
         return lax.scan(lambda state, key: _kept(*step(key, state)), state, jax.random.split(key_draws, KEPT))[1]
 
     starts = _around_zero(target, key_start, CHAINS, 0.5)
-    draws = jax.jit(jax.vmap(chain))(jax.random.split(key_chains, CHAINS), starts)
+    draws = _ran(jax.vmap(chain), jax.random.split(key_chains, CHAINS), starts)
     return _moments(target, np.asarray(draws).reshape(-1, target.dim))
 
 
@@ -167,10 +171,18 @@ def _kept(state: hmc.HMCState, _: object) -> tuple[object, Array]:
     return state, state.position
 
 
+def _ran(function: Callable[..., Any], *arguments: Array) -> Any:
+    """What a function gives, compiled and run beside others."""
+    with TRACING:
+        traced = jax.jit(function).lower(*arguments)
+    return traced.compile()(*arguments)
+
+
 def _around_zero(target: Target, key: PRNGKeyArray, count: int, scale: float) -> Float[Array, "n D"]:
     """Draws from N(0, scale^2 I) at which the density can be differentiated, or others of them where there are few."""
     draws = scale * jax.random.normal(key, (64 + count, target.dim))
-    usable = np.flatnonzero(target.usable(draws))
+    with TRACING:
+        usable = np.flatnonzero(target.usable(draws))
     return draws[np.resize(usable, count) if len(usable) else np.arange(count)]
 
 
@@ -209,7 +221,7 @@ def _standard(target: Target, mean: Array, covariance: Array) -> Bijection:
 def _judged(target: Target, standard: Bijection, key: PRNGKeyArray) -> tuple[float, float]:
     """ELBO and ESS."""
     law = started(target, standard)
-    weights = np.asarray(jax.jit(lambda key: log_weights(law, target.log_densities, key, LOOK))(key), np.float64)
+    weights = np.asarray(_ran(lambda key: log_weights(law, target.log_densities, key, LOOK), key), np.float64)
     inside = weights[np.isfinite(weights)]
     if not len(inside):
         return -np.inf, 0.0

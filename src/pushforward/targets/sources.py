@@ -62,7 +62,7 @@ def from_source(path: str, dim: int | None = None, data: str | Path | None = Non
 
 
 def read_data(path: str | Path) -> dict[str, Any]:
-    """The arguments in a .json, .npz or .csv file, by name; lists become arrays, columns are arrays, and empty cells NaN.
+    """The arguments in a .json, .npz or .csv file, by name; lists become arrays, and empty cells of a table NaN.
 
     Args:
         path: of the file.
