@@ -37,9 +37,15 @@ def _started_or_resumed(
 
 @contextmanager
 def _resumable(run: Any) -> Iterator[None]:
-    """Within it, a signal that has stopped the training ends the program with the command that goes on."""
+    """Within it, a signal that has stopped the training ends the program with the command that goes on.
+
+    Of a run that could not be trained at all nothing is left.
+    """
     try:
         yield
+    except UserError:
+        run.withdraw()
+        raise
     except KeyboardInterrupt as interruption:
         message = str(interruption) or "stopped"
         again = f"pushforward {run.config.COMMAND} --resume {run.folder}"

@@ -155,6 +155,15 @@ class Run:
         """
         return registry.resolve(self._kind.train)(self, quiet=quiet)
 
+    def withdraw(self) -> None:
+        """Remove the files of a run of which nothing was trained, and its folder where nothing else is in it."""
+        if self.finished or (self.folder / CHECKPOINTS).exists():
+            return
+        for name in (CONFIG, METRICS, DATA):
+            (self.folder / name).unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
     def write_report(self) -> Path:
         """Write the figures and `report.html` of the finished run into its folder.
 

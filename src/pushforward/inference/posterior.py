@@ -20,6 +20,7 @@ from pushforward.inference.kernels import Method
 from pushforward.inference.ladder import GOOD_ESS, OnProgress, OnRung, Rung, best, climb
 from pushforward.inference.summary import Summary, summarise, unrolled
 from pushforward.targets import Target
+from pushforward.targets.callbacks import naming_failures
 from pushforward.types import PRNGKeyArray
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Posterior:
             seconds: after which it stops; the verdict then says which number is not there yet.
             on_round: called with the chains after each round.
         """
-        with double_precision():
+        with double_precision(), naming_failures():
             chains = run_chains(
                 self.target,
                 self.flow,
@@ -249,7 +250,7 @@ def fit(
     if not seconds > 0 or draws < 1:
         raise ValueError(f"seconds and draws must be positive, got {seconds} and {draws}")
     key_climb, key_draws = jax.random.split(key)
-    with double_precision():
+    with double_precision(), naming_failures():
         rungs = climb(target, key_climb, seconds, on_rung=on_rung, on_progress=on_progress)
     return Posterior(target, rungs, *draw(target, best(rungs).flow, key_draws, draws))
 
@@ -271,6 +272,6 @@ def draw(
         z, log_q = flow.sample_and_log_prob(key, (n,))
         return z, target.log_densities(z), log_q
 
-    with double_precision():
+    with double_precision(), naming_failures():
         z, log_p, log_q = jax.device_get(batch(flow, key))
     return np.asarray(z), np.asarray(log_p, np.float64), np.asarray(log_q, np.float64)

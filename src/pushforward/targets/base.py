@@ -65,7 +65,7 @@ class Model:
     predict: Callable[[PRNGKeyArray, Values], Values] | None = None
     prior: Callable[[PRNGKeyArray], Values] | None = None
     log_likelihood: Callable[[Values], Values] | None = None
-    observed: Mapping[str, np.ndarray] = field(default_factory=dict)
+    observed: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)

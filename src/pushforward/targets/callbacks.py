@@ -1,6 +1,8 @@
 """A density that only the host can evaluate, such as one compiled by Stan, as a target."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -12,8 +14,10 @@ from jaxtyping import Array, Float
 from pushforward.devices import double_precision
 from pushforward.errors import UserError
 from pushforward.targets.base import Target
-from pushforward.targets.callables import checked
+from pushforward.targets.callables import checked, first_line
 
+FAILURES: list[str] = []
+"""What functions of the host raised inside of compiled programs."""
 ValueAndGradient = Callable[[Float[np.ndarray, "n D"]], tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n D"]]]
 
 
@@ -45,7 +49,11 @@ def from_callback(value_and_gradient: ValueAndGradient, dim: int, *, name: str |
         z = np.asarray(z)
         points = z.astype(np.float64).reshape(-1, dim)
         with one_at_a_time:
-            values, gradients = value_and_gradient(points)
+            try:
+                values, gradients = value_and_gradient(points)
+            except Exception as error:
+                FAILURES.append(f"{name} failed: {type(error).__name__}: {first_line(error)}")
+                raise
         return (
             np.asarray(values, z.dtype).reshape(z.shape[:-1]),
             np.asarray(gradients, z.dtype).reshape(z.shape),
@@ -64,8 +72,29 @@ def from_callback(value_and_gradient: ValueAndGradient, dim: int, *, name: str |
         value, gradient = evaluate(primals[0])
         return value, jnp.dot(gradient, tangents[0])
 
-    with double_precision():
+    with double_precision(), naming_failures():
         return checked(Target(name, dim, log_density, twice_differentiable=False), walls=True)
+
+
+@contextmanager
+def naming_failures() -> Iterator[None]:
+    """Within it, an error that a function of the host raises inside of a compiled program is told in one line.
+
+    Raises:
+        UserError: there was one.
+    """
+    FAILURES.clear()
+    # JAX writes the traceback of the host's error to it, and raises an error of its own.
+    log = logging.getLogger("jax._src.callback")
+    disabled, log.disabled = log.disabled, True
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if FAILURES:
+            raise UserError(FAILURES[0]) from error
+        raise
+    finally:
+        log.disabled = disabled
 
 
 def _check(value_and_gradient: ValueAndGradient, dim: int, name: str) -> None:
@@ -73,8 +102,8 @@ def _check(value_and_gradient: ValueAndGradient, dim: int, name: str) -> None:
     try:
         values, gradients = (np.asarray(array, np.float64) for array in value_and_gradient(points))
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"{name} failed on points of shape (3, {dim}): {type(error).__name__}: {reason}") from error
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise UserError(f"{name} failed on points of shape (3, {dim}): {reason}") from error
     if values.shape != (3,):
         raise UserError(f"{name} must return 3 values for 3 points, got the shape {values.shape}")
     if gradients.shape != (3, dim):

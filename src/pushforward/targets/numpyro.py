@@ -68,7 +68,7 @@ def _from_numpyro(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     except TypeError as error:
         raise UserError(f"{name}: {first_line(error)}") from error
     try:
-        sites = handlers.trace(handlers.seed(model, jax.random.key(0))).get_trace(*args, **kwargs)
+        sites = _traced(model, 0, args, kwargs)
     except Exception as error:
         raise UserError(f"{name} cannot be run with these data: {first_line(error)}") from error
     latent = {key: site for key, site in sites.items() if site["type"] == "sample" and not site["is_observed"]}
@@ -95,7 +95,7 @@ def _from_numpyro(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
         if site["type"] == "sample" and site["is_observed"]
     }
 
-    again = handlers.trace(handlers.seed(model, jax.random.key(1))).get_trace(*args, **kwargs)
+    again = _traced(model, 1, args, kwargs)
 
     def unravel(z: Float[Array, " D"]) -> dict[str, Array]:
         parts = jnp.split(z, ends[:-1].tolist())
@@ -175,13 +175,29 @@ def runs_numpyro(function: Callable[..., Any], name: str, arguments: Mapping[str
     Raises:
         UserError: NumPyro is not installed, or the function raises.
     """
-    handlers = imported("numpyro.handlers", INSTALL)
+    imported("numpyro", INSTALL)
     try:
-        with handlers.block(), handlers.trace() as trace, handlers.seed(rng_seed=0):
-            function(**arguments)
+        trace = _traced(function, 0, (), arguments)
     except Exception as error:
         raise UserError(f"{name} cannot be run with these data: {first_line(error)}") from error
     return any(site["type"] in ("sample", "factor") for site in trace.values())
+
+
+def _traced(model: Callable[..., Any], seed: int, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The sites of a model, run at a point where its samplers start: a draw from a vague prior may be out of range."""
+    from numpyro import handlers
+    from numpyro.infer import init_to_uniform
+
+    def start(site: dict[str, Any]) -> Any:
+        try:
+            return init_to_uniform(site)
+        except (NotImplementedError, KeyError, ValueError):
+            # A support without coordinates, which is refused by name later.
+            return None
+
+    with _angles_allowed():
+        started = handlers.substitute(handlers.seed(model, jax.random.key(seed)), substitute_fn=start)
+        return handlers.trace(started).get_trace(*args, **kwargs)
 
 
 @contextmanager

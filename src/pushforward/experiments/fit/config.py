@@ -1,6 +1,7 @@
 """The settings of a fit. Light to import: `--help` needs nothing else."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import tyro
@@ -18,7 +19,11 @@ class FitConfig(FlowConfig, TrainingConfig):
     SUBJECT: ClassVar[str] = "target"
 
     target: tyro.conf.Positional[str] = ""
-    """a name that `pushforward list` shows, or module:function for an unnormalised log density of your own"""
+    """a name that `pushforward list` shows, or file.py:name or module:name of a model, a target or an unnormalised log
+    density of your own"""
+
+    data: str | None = None
+    """.json, .npz or .csv file with the arguments of a model by name"""
 
     flow: FlowName = "planar"
     """family of the layers, of those that `pushforward list` shows"""
@@ -27,7 +32,7 @@ class FitConfig(FlowConfig, TrainingConfig):
     """layers, K; 0 fits the base alone"""
 
     dim: int | None = None
-    """dimensions; 2 unless given, and required for module:function"""
+    """dimensions; 2 unless given, and required for a function of one point"""
 
     base: Literal["trained", "standard"] = "trained"
     """N(mu, diag(sigma)^2) with mu and sigma trained, or N(0, I)"""
@@ -45,7 +50,7 @@ class FitConfig(FlowConfig, TrainingConfig):
     """steps over which the target's inverse temperature rises from 0.01 to 1; 0 for none"""
 
     log_z: float | None = None
-    """module:function only: its log normaliser, where you know it"""
+    """of a function of one point only: its log normaliser, where you know it"""
 
     samples: int = 2**17
     """draws that the fit is judged by"""
@@ -60,6 +65,8 @@ class FitConfig(FlowConfig, TrainingConfig):
         check_positive(self, "learning_rate")
         if not self.target:
             raise UserError("give a target: a name that `pushforward list` shows, or module:function")
+        if self.data is not None and ":" not in self.target:
+            raise UserError(f"--data is for models, given as file.py:name; {self.target} takes none")
 
     @property
     def title(self) -> str:
@@ -69,4 +76,5 @@ class FitConfig(FlowConfig, TrainingConfig):
     @property
     def folder_name(self) -> str:
         """What the run's folder is called unless the user says."""
-        return f"{self.target.replace(':', '-')}-{self.flow}-{self.length}"
+        source, _, name = self.target.rpartition(":")
+        return "-".join([*filter(None, [Path(source).stem, name]), self.flow, str(self.length)])

@@ -23,7 +23,10 @@ class FitRun(Run):
     @cached_property
     def target(self) -> Target:
         """What was fitted."""
-        return targets.make(self.config.target, self.config.dim, log_z=self.config.log_z)
+        config = self.config
+        if is_path(config.target) and config.log_z is None:
+            return targets.cut_open(targets.from_source(config.target, config.dim, config.data))
+        return targets.make(config.target, config.dim, log_z=config.log_z)
 
     def prepare(self) -> None:
         eqx.filter_eval_shape(make_ensemble, self.config, self.target.dim)

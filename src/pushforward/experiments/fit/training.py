@@ -15,12 +15,14 @@ from pushforward.experiments.fit.models import make_ensemble, make_loss
 from pushforward.experiments.fit.run import FitRun
 from pushforward.experiments.session import description, purpose_key, train
 from pushforward.probes import refreshed
+from pushforward.targets.callbacks import naming_failures
 from pushforward.training import Diverged, Divergence, adam, member
 
 SELECTION_SAMPLES = 2**15
 LAST = np.finfo(float).max
 
 
+@naming_failures()
 def run_fit(run: FitRun, *, quiet: bool = False) -> dict[str, Any]:
     """Train from the newest checkpoint of `run`, or from the start; judge the best restart; write `result.json`.
 

@@ -43,6 +43,8 @@ class PosteriorConfig(RunConfig):
         check_positive(self, "seconds")
         if not self.target:
             raise UserError("give a target: file.py:name, module:name, or a name that `pushforward list` shows")
+        if self.data is not None and ":" not in self.target:
+            raise UserError(f"--data is for models, given as file.py:name; {self.target} takes none")
 
     @property
     def title(self) -> str:
