@@ -1,5 +1,6 @@
 """The ladder: approximations of growing capacity, until the importance weights say that one is good enough."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,11 +20,12 @@ from pushforward.evaluation.psis import K_HAT_LIMIT, LOW_ESS
 from pushforward.inference.starts import best_start, started
 from pushforward.objectives import free_energy
 from pushforward.targets import Target
-from pushforward.training import Diverged, adam, ensemble, fit, member
+from pushforward.training import Diverged, ensemble, fit, member, timed_adam
 from pushforward.types import PRNGKeyArray
 
 JUDGED_BY = 2**15
 BATCH_SIZE, AVERAGE_DECAY, GRADIENT_CLIP = 128, 0.998, 100.0
+WARM_SHARE, COLDEST = 0.3, 0.02
 MOST_STEPS = 200_000
 MOST_MIXED = 64
 """Dimensions up to which a trained linear map follows each layer: its cost grows with their cube."""
@@ -238,6 +240,12 @@ def _approximations(
     ]
 
 
+def cooling(share: float) -> float:
+    """What the learning rate is multiplied with once this share of the time has passed: 1 at first, then a cosine."""
+    along = max(0.0, share - WARM_SHARE) / (1 - WARM_SHARE)
+    return COLDEST + (1 - COLDEST) * (1 + math.cos(math.pi * along)) / 2
+
+
 def _trained(
     target: Target,
     make: Callable[[PRNGKeyArray], Pushforward],
@@ -263,8 +271,9 @@ def _trained(
         loss,
         key=key_fit,
         steps=MOST_STEPS,
-        optimizer=adam(rate, MOST_STEPS, schedule="constant", gradient_clip=GRADIENT_CLIP),
+        optimizer=timed_adam(rate, gradient_clip=GRADIENT_CLIP),
         seconds=seconds,
+        cooling=cooling,
         average_decay=AVERAGE_DECAY,
         on_progress=progress,
     )

@@ -10,7 +10,7 @@ from pushforward.training.fit import (
     fit,
 )
 from pushforward.training.members import ensemble, member
-from pushforward.training.optimizer import adam, rmsprop
+from pushforward.training.optimizer import adam, rmsprop, timed_adam
 from pushforward.training.state import restore_models
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "member",
     "restore_models",
     "rmsprop",
+    "timed_adam",
 ]
 
 

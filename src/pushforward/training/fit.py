@@ -15,6 +15,7 @@ from jaxtyping import Float, Int, PyTree
 from pushforward.errors import UserError
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.members import Devices
+from pushforward.training.optimizer import cooled
 from pushforward.training.signals import signals_deferred
 from pushforward.training.state import NEVER, Loss, Problem, State, Validate, Validation, split_model
 from pushforward.types import PRNGKeyArray
@@ -114,6 +115,7 @@ def fit(
     validate: Validate | None = None,
     patience: int | None = None,
     seconds: float | None = None,
+    cooling: Callable[[float], float] | None = None,
     average_decay: float | None = None,
     checkpoints: Checkpoints | None = None,
     on_record: Callable[[Record], None] | None = None,
@@ -141,6 +143,7 @@ def fit(
             lowest one are kept, and returned in the end. A pytree, as `loss`.
         patience: steps without a lower validation loss in any member after which training stops; never unless given.
         seconds: after which it stops, counted from the call, compilation included; never unless given.
+        cooling: from the share of `seconds` that has passed to what the learning rate of `timed_adam` is multiplied with.
         average_decay: of an exponential moving average of the parameters, which is validated and returned in their
             place; none is kept unless given. It is `(1 + step) / (10 + step)` while that is less.
         checkpoints: where to save and to resume from; nothing is saved unless given.
@@ -179,9 +182,13 @@ def fit(
         out_of_time = seconds is not None and time.perf_counter() - began >= seconds
         return step == steps or out_of_time or _out_of_patience(state, step, patience)
 
+    factor = 1.0
     finished = ends()
     with signals_deferred() as interrupted:
         while not finished:
+            if cooling is not None and seconds is not None:
+                before, factor = factor, cooling(min(1.0, (time.perf_counter() - began) / seconds))
+                state = state._replace(optimizer=cooled(state.optimizer, factor / before))
             length = min(pace.length, _next_boundary(step, steps, record_every, checkpoints) - step)
             state = pace.timed(length, run, state, keys, step, length)
             step += length

@@ -2,7 +2,9 @@
 
 from typing import Literal
 
+import jax.numpy as jnp
 import optax
+from jaxtyping import PyTree
 
 Schedule = Literal["cosine", "constant", "linear"]
 
@@ -30,6 +32,27 @@ def adam(
     rates = _rates(learning_rate, steps, schedule)
     transformation = optax.adamw(rates, weight_decay=weight_decay) if weight_decay else optax.adam(rates)
     return _optimizer(transformation, gradient_clip, flat)
+
+
+def timed_adam(learning_rate: float, *, gradient_clip: float = 0.0) -> optax.GradientTransformation:
+    """Adam whose rate `fit` lowers by the clock, where it is given seconds and not steps.
+
+    Args:
+        learning_rate: at the start.
+        gradient_clip: bounds the global norm of each gradient; 0 leaves gradients alone.
+    """
+    return _optimizer(optax.inject_hyperparams(optax.adam)(learning_rate=learning_rate), gradient_clip, flat=True)
+
+
+def cooled(optimizer: PyTree, factor: float) -> PyTree:
+    """The state of `timed_adam`, of every member, with its rate lowered by a factor.
+
+    Args:
+        optimizer: the state.
+        factor: below 1.
+    """
+    rate = optax.tree_utils.tree_get(optimizer, "learning_rate")
+    return optax.tree_utils.tree_set(optimizer, learning_rate=rate * jnp.asarray(factor, rate.dtype))
 
 
 def rmsprop(
