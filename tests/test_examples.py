@@ -63,6 +63,6 @@ def test_it_is_a_target(name):
     ],
 )
 def test_it_is_fitted(name):
-    posterior = inference.fit(load(name), jax.random.key(0), seconds=4, draws=2000, on_rung=None)
+    posterior = inference.fit(load(name), jax.random.key(0), seconds=4, draws=2000, quiet=True)
     assert np.isfinite(posterior.best.elbo)
     assert posterior.to_arviz()["posterior"].sizes["chain"] == 1

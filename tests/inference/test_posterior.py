@@ -47,14 +47,11 @@ MOMENTS = {
 def posterior():
     with jax.numpy_rank_promotion("allow"):
         target = targets.from_tree(banana, {"x": supports.real(), "y": supports.real(), "s": supports.positive()})
-        lines = []
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("pushforward.inference.ladder.CAPACITIES", ((4, 16, 1.0),))
             # Of steps and not of seconds: what is found must not depend on the load of the machine.
             patch.setattr("pushforward.inference.ladder.MOST_STEPS", 3000)
-            found = inference.fit(target, KEY, seconds=3600, on_rung=lambda rung: lines.append(str(rung)))
-        assert len(lines) == len(found.rungs)
-        return found
+            return inference.fit(target, KEY, seconds=3600, quiet=True)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +154,7 @@ def test_arviz_reads_it(posterior, refined, tmp_path):
         refined.save(tmp_path / "posterior.csv")
 
 
-def test_a_normal_posterior_needs_the_first_rung_only():
+def test_a_normal_posterior_needs_the_first_rung_only(capsys):
     """Bayesian linear regression: mean, covariance and log Z have closed forms."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
@@ -167,8 +164,9 @@ def test_a_normal_posterior_needs_the_first_rung_only():
         return -0.5 * (jnp.sum(p["w"] ** 2) + jnp.sum(residuals**2)) - 11.5 * math.log(2 * math.pi)
 
     target = targets.from_tree(log_density, {"w": supports.real((3,))})
-    posterior = inference.fit(target, KEY, seconds=60, on_rung=None)
+    posterior = inference.fit(target, KEY, seconds=60)
     assert [rung.name for rung in posterior.rungs] == ["Laplace"]
+    assert capsys.readouterr().out.splitlines() == [target.describe(), str(posterior.rungs[0])]
     covariance = np.linalg.inv(np.eye(3) + x.T @ x)
     mean = covariance @ x.T @ y
     log_z = stats.multivariate_normal(np.zeros(20), np.eye(20) + x @ x.T).logpdf(y)
@@ -195,7 +193,7 @@ def test_angles_beside_real_numbers():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pushforward.inference.ladder.CAPACITIES", ((4, 16, 1.0),))
         patch.setattr("pushforward.inference.ladder.MOST_STEPS", 1500)
-        posterior = inference.fit(target, KEY, seconds=3600, on_rung=None)
+        posterior = inference.fit(target, KEY, seconds=3600, quiet=True)
     best = posterior.best
     assert best.usable
     assert abs(best.estimate.log_z) < 5 * best.estimate.log_z_std_error + 1e-3

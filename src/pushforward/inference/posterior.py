@@ -1,6 +1,6 @@
 """A posterior that a flow was fitted to: its draws, its weights, what they say, and how far they can be trusted."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from rich.console import Console
 
 from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
 from pushforward.evaluation import smoothed_weights, verdict
 from pushforward.inference.chains import Chains, resampled, run_chains
 from pushforward.inference.kernels import Method
-from pushforward.inference.ladder import GOOD_ESS, OnProgress, OnRung, Rung, best, climb
+from pushforward.inference.ladder import GOOD_ESS, Rung, best, climb
 from pushforward.inference.summary import Summary, summarise, unrolled
 from pushforward.targets import Target
 from pushforward.targets.callbacks import naming_failures
@@ -154,7 +155,7 @@ class Posterior:
         method: Method = "nuts",
         ess: float = 1000,
         seconds: float = 120,
-        on_round: Callable[[Chains], None] | None = None,
+        quiet: bool = False,
     ) -> "Posterior":
         """The same with chains that move behind the flow, until they agree; called again it goes on.
 
@@ -168,8 +169,9 @@ class Posterior:
                 method than those before start anew.
             ess: bulk and tail ESS that every number must reach, with a rank-normalised split R-hat of 1.01 at most.
             seconds: after which it stops; the verdict then says which number is not there yet.
-            on_round: called with the chains after each round.
+            quiet: whether nothing is shown; else how far the chains are after each round.
         """
+        console = Console(quiet=quiet)
         with double_precision(), naming_failures():
             chains = run_chains(
                 self.target,
@@ -180,7 +182,7 @@ class Posterior:
                 seconds=seconds,
                 before=self.chains,
                 constrain=lambda coordinates: self.on_a_line(self.constrained(coordinates)),
-                on_round=on_round,
+                on_round=lambda chains: told(console, chains.verdict),
             )
         return Posterior(self.target, self.rungs, self.coordinates, self.log_p, self.log_q, chains)
 
@@ -223,20 +225,19 @@ def fit(
     *,
     seconds: float = 60,
     draws: int = DRAWS,
-    on_rung: OnRung | None = print,
-    on_progress: OnProgress | None = None,
+    quiet: bool = False,
 ) -> Posterior:
     """Fit the posterior of a model: a ladder of approximations, judged by importance weights, the best of them kept.
 
-    On a CPU it computes in double precision.
+    On a CPU it computes in double precision. What the target is, each rung, and the time that training has left are
+    shown.
 
     Args:
         target: the posterior, from `pushforward.targets`.
         key: for everything random.
         seconds: for the ladder, compilation included.
         draws: of the best rung, at least.
-        on_rung: called with each rung; printed unless given.
-        on_progress: called with the name of the rung in training, its seconds so far, and the seconds it may take.
+        quiet: whether nothing is shown.
 
     Raises:
         UserError: no start is finite, or every approximation diverged.
@@ -250,9 +251,22 @@ def fit(
     if not seconds > 0 or draws < 1:
         raise ValueError(f"seconds and draws must be positive, got {seconds} and {draws}")
     key_climb, key_draws = jax.random.split(key)
-    with double_precision(), naming_failures():
-        rungs = climb(target, key_climb, seconds, on_rung=on_rung, on_progress=on_progress)
+    console = Console(quiet=quiet)
+    told(console, target.describe())
+    with double_precision(), naming_failures(), console.status("looking for a start") as status:
+        rungs = climb(
+            target,
+            key_climb,
+            seconds,
+            on_rung=lambda rung: told(console, str(rung)),
+            on_progress=lambda name, spent, limit: status.update(f"{name}: {spent:.0f} of {limit:.0f} s"),
+        )
     return Posterior(target, rungs, *draw(target, best(rungs).flow, key_draws, draws))
+
+
+def told(console: Console, line: str) -> None:
+    """Print a line as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def draw(

@@ -145,6 +145,13 @@ def _from_numpyro(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
         _, trace = log_density(handlers.substitute(model, data=given), args, kwargs, {})
         return {site: trace[site]["fn"].log_prob(trace[site]["value"]) for site in observed}
 
+    simulates = bool(observed)
+    if observed:
+        try:
+            jax.eval_shape(predict, jax.random.key(0), {key: sites[key]["value"] for key in latent})
+        except Exception as error:
+            simulates = False
+            warnings.warn(f"{name} cannot simulate observations: {first_line(error)}", stacklevel=2)
     described = Model(
         parameters=tuple(
             Parameter(
@@ -156,7 +163,7 @@ def _from_numpyro(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
         unconstrain=unconstrain,
         kind="NumPyro model",
         angles=tuple(sorted(int(index) for key in angles for index in places[key])),
-        predict=predict if observed else None,
+        predict=predict if simulates else None,
         prior=prior,
         log_likelihood=log_likelihood if observed else None,
         observed=observed,

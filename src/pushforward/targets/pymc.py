@@ -58,9 +58,12 @@ def from_pymc(model: Any, *, name: str = "model") -> Target:
     outputs = [rv for rv in model.unobserved_value_vars if rv.name not in {value.name for value in values}]
     untransformed = {value.name: value for value in values}
     try:
-        log_density = get_jaxified_logp(model)
-        constrained = get_jaxified_graph(inputs=values, outputs=outputs) if outputs else lambda *_: []
-        backward = _unconstraining(model, get_jaxified_graph)
+        with double_precision():
+            log_density = get_jaxified_logp(model)
+            constrained = get_jaxified_graph(inputs=values, outputs=outputs) if outputs else lambda *_: []
+            backward = _unconstraining(model, get_jaxified_graph)
+            each = model.logp(vars=model.observed_RVs, sum=False) if model.observed_RVs else []
+            observations = get_jaxified_graph(inputs=values, outputs=each) if each else lambda *_: []
     except Exception as error:
         raise UserError(f"{name} cannot be run by JAX: {first_line(error)}") from error
 
@@ -82,12 +85,17 @@ def from_pymc(model: Any, *, name: str = "model") -> Target:
             raise ValueError("a parameter lies outside of its support")
         return z
 
+    def log_likelihood(parameters: Values) -> Values:
+        found = observations(*backward(*(parameters[rv.name] for rv in model.free_RVs)))
+        return {rv.name: jnp.asarray(value) for rv, value in zip(model.observed_RVs, found)}
+
     sizes = {rv.name: shape for rv, shape in zip(model.free_RVs, _constrained_shapes(model))}
     described = Model(
         parameters=tuple(Parameter(rv.name, sizes[rv.name], _words(model, rv)) for rv in model.free_RVs),
         constrain=constrain,
         unconstrain=unconstrain,
         kind="PyMC model",
+        log_likelihood=log_likelihood if model.observed_RVs else None,
         observed={rv.name: np.asarray(model.rvs_to_values[rv].data) for rv in model.observed_RVs},
     )
     with double_precision():

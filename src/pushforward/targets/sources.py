@@ -7,10 +7,12 @@ import inspect
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from pushforward.errors import UserError, nearest
 from pushforward.targets.base import Target
@@ -62,7 +64,9 @@ def from_source(path: str, dim: int | None = None, data: str | Path | None = Non
 
 
 def read_data(path: str | Path) -> dict[str, Any]:
-    """The arguments in a .json, .npz or .csv file, by name; lists become arrays, and empty cells of a table NaN.
+    """The arguments in a .json, .npz or .csv file, by name; lists become arrays, and so do columns of a table.
+
+    Columns of whole numbers are integers, and empty cells NaN.
 
     Args:
         path: of the file.
@@ -87,10 +91,16 @@ def read_data(path: str | Path) -> dict[str, Any]:
                 with path.open(newline="") as file:
                     names, *rows = csv.reader(file)
                 columns = zip(names, zip(*rows, strict=True))
-                return {name: np.array([cell or "nan" for cell in column], float) for name, column in columns}
+                return {name: _column(column) for name, column in columns}
     except (ValueError, OSError) as error:
         raise UserError(f"{path} cannot be read: {first_line(error)}") from error
     raise UserError(f"--data is a .json, .npz or .csv file, got {path}")
+
+
+def _column(cells: Sequence[str]) -> Shaped[np.ndarray, " rows"]:
+    values = np.array([cell or "nan" for cell in cells], float)
+    whole = np.isfinite(values).all() and (values == np.round(values)).all()
+    return values.astype(int) if whole else values
 
 
 def _object(module: str, name: str) -> Any:

@@ -143,7 +143,7 @@ def fit(
             lowest one are kept, and returned in the end. A pytree, as `loss`.
         patience: steps without a lower validation loss in any member after which training stops; never unless given.
         seconds: after which it stops, counted from the call, compilation included; never unless given.
-        cooling: from the share of `seconds` that has passed to what the learning rate of `timed_adam` is multiplied with.
+        cooling: from the share of `seconds` that has passed to a factor of the learning rate of `timed_adam`.
         average_decay: of an exponential moving average of the parameters, which is validated and returned in their
             place; none is kept unless given. It is `(1 + step) / (10 + step)` while that is less.
         checkpoints: where to save and to resume from; nothing is saved unless given.

@@ -5,12 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 import jax
-from rich.console import Console
 
 from pushforward.evaluation.means import finite_or_none
 from pushforward.experiments.posterior.run import CHAINS, PosteriorRun
 from pushforward.experiments.runs import environment
-from pushforward.inference import Chains, Posterior, Rung, fit
+from pushforward.inference import Posterior, Rung, fit
 from pushforward.inference.kernels import Method
 
 
@@ -23,22 +22,8 @@ def run_posterior(run: PosteriorRun, *, quiet: bool = False) -> dict[str, Any]:
     Raises:
         UserError: the model has no density at any start, or every approximation diverged.
     """
-    console, config = Console(quiet=quiet), run.config
-    console.print(run.target.describe(), highlight=False, markup=False, soft_wrap=True)
-    began = time.perf_counter()
-
-    def told(rung: Rung) -> None:
-        console.print(str(rung), highlight=False, markup=False, soft_wrap=True)
-
-    with console.status("looking for a start") as status:
-        posterior = fit(
-            run.target,
-            jax.random.key(config.seed),
-            seconds=config.seconds,
-            draws=config.draws,
-            on_rung=told,
-            on_progress=lambda name, spent, limit: status.update(f"{name}: {spent:.0f} of {limit:.0f} s"),
-        )
+    config, began = run.config, time.perf_counter()
+    posterior = fit(run.target, jax.random.key(config.seed), seconds=config.seconds, draws=config.draws, quiet=quiet)
     (run.folder / CHAINS).unlink(missing_ok=True)
     return _kept(run, posterior, time.perf_counter() - began, [_of(rung) for rung in posterior.rungs])
 
@@ -61,15 +46,10 @@ def run_refinement(
     Raises:
         UserError: the run is not finished, or its model is not at hand.
     """
-    console, posterior = Console(quiet=quiet), run.posterior()
-    began = time.perf_counter()
-
-    def told(chains: Chains) -> None:
-        console.print(chains.verdict, highlight=False, markup=False, soft_wrap=True)
-
+    posterior, began = run.posterior(), time.perf_counter()
     drawn = 0 if posterior.chains is None else posterior.chains.log_p.size
     key = jax.random.fold_in(jax.random.key(run.config.seed), 1 + drawn)
-    refined = posterior.refine(key, method=method, ess=ess, seconds=seconds, on_round=told)
+    refined = posterior.refine(key, method=method, ess=ess, seconds=seconds, quiet=quiet)
     spent = run.result["seconds"] + time.perf_counter() - began
     return _kept(run, refined, spent, run.result["ladder"])
 
