@@ -2,10 +2,7 @@
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any
 
 import blackjax
 import jax
@@ -22,13 +19,12 @@ from pushforward.distributions import Normal, Pushforward
 from pushforward.evaluation import log_weights
 from pushforward.inference.summary import unrolled
 from pushforward.targets import Target
+from pushforward.targets.callables import TRIED
 from pushforward.types import PRNGKeyArray
 
 MODES, MODE_STEPS = 6, 500
 LEAST_CURVATURE = 1e-6
 PATHFINDER_DRAWS = 2_000
-TRACING = Lock()
-"""Models are traced one at a time: NumPyro keeps what it is doing in the module."""
 CHAINS, WARM_UP, KEPT, DOUBLINGS = 4, 300, 300, 7
 LOOK = 4096
 
@@ -51,38 +47,33 @@ class Start:
     ess_fraction: float
 
 
-def best_start(target: Target, key: PRNGKeyArray, *, enough: float = 0.5) -> Start:
+def best_start(target: Target, key: PRNGKeyArray) -> Start:
     """The start of the highest ELBO.
 
-    The Normal of the curvature at the mode (Laplace) comes first. Where it is not good enough, those of Pathfinder
-    (Zhang et al., 2022) and of the moments of short chains of NUTS are found side by side: most of their time is that
-    of compilation.
+    They are looked for in turn, until one is good enough: the Normal of the curvature at the mode (Laplace), whose ESS
+    must be half of the draws; that of the moments of short chains of NUTS, 1% of them; that of Pathfinder (Zhang et
+    al., 2022).
 
     Args:
         target: the posterior.
         key: for starts, chains and weights.
-        enough: effective sample size of Laplace's, as a fraction of the draws, that no better one is looked for.
 
     Raises:
         ValueError: none of them is finite.
     """
-
-    def found(name: str, index: int, find: Callable[[Target, PRNGKeyArray], tuple[Array, Array] | None]) -> list[Start]:
+    found: list[Start] = []
+    for index, (name, find, enough) in enumerate(FINDERS):
         key_find, key_look = jax.random.split(jax.random.fold_in(key, index))
         moments = find(target, key_find)
         if moments is None:
-            return []
+            continue
         standard = _standard(target, *moments)
-        return [Start(name, standard, *_judged(target, standard, key_look))]
-
-    starts = found("Laplace", 0, laplace)
-    if not any(start.ess_fraction > enough for start in starts):
-        with ThreadPoolExecutor() as threads:
-            others = threads.map(found, ("Pathfinder", "warm-up"), (1, 2), (pathfinder, warm_up))
-            starts += [start for each in others for start in each]
-    if not starts:
+        found.append(Start(name, standard, *_judged(target, standard, key_look)))
+        if found[-1].ess_fraction > enough:
+            break
+    if not found:
         raise ValueError(f"no start was found for {target.name}: neither a mode nor chains of finite density")
-    return max(starts, key=lambda start: start.elbo)
+    return max(found, key=lambda start: start.elbo)
 
 
 def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
@@ -100,13 +91,13 @@ def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
         result = minimize(energy, z, method="BFGS", options={"maxiter": MODE_STEPS})
         return result.x, result.fun
 
-    points, energies = _ran(lambda z: lax.map(descend, z), _around_zero(target, key, MODES, 0.1))
+    points, energies = jax.jit(lambda z: lax.map(descend, z))(_around_zero(target, key, MODES, 0.1))
     finite = np.isfinite(energies) & np.isfinite(points).all(axis=1)
     if not finite.any():
         return None
     mode = points[np.argmin(np.where(finite, energies, np.inf))]
     hessian = jax.hessian(energy) if target.twice_differentiable else _differences_of(jax.grad(energy))
-    at_mode = np.array(_ran(hessian, mode))
+    at_mode = np.array(jax.jit(hessian)(mode))
     # No law of an angle is wider than the uniform one.
     at_mode[np.diag_indices(target.dim)] += np.where(_is_angle(target), 3 / np.pi**2, 0)
     curvatures, directions = np.linalg.eigh(at_mode)
@@ -142,7 +133,7 @@ def pathfinder(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
         state, _ = blackjax.vi.pathfinder.approximate(key_path, target.log_density, start)
         return blackjax.vi.pathfinder.sample(key_draws, state, PATHFINDER_DRAWS)[0]
 
-    return _moments(target, np.asarray(_ran(draws, _around_zero(target, key_start, 1, 0.1)[0])))
+    return _moments(target, np.asarray(jax.jit(draws)(_around_zero(target, key_start, 1, 0.1)[0])))
 
 
 def warm_up(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
@@ -163,7 +154,7 @@ def warm_up(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
         return lax.scan(lambda state, key: _kept(*step(key, state)), state, jax.random.split(key_draws, KEPT))[1]
 
     starts = _around_zero(target, key_start, CHAINS, 0.5)
-    draws = _ran(jax.vmap(chain), jax.random.split(key_chains, CHAINS), starts)
+    draws = jax.jit(jax.vmap(chain))(jax.random.split(key_chains, CHAINS), starts)
     return _moments(target, np.asarray(draws).reshape(-1, target.dim))
 
 
@@ -171,18 +162,10 @@ def _kept(state: hmc.HMCState, _: object) -> tuple[object, Array]:
     return state, state.position
 
 
-def _ran(function: Callable[..., Any], *arguments: Array) -> Any:
-    """What a function gives, compiled and run beside others."""
-    with TRACING:
-        traced = jax.jit(function).lower(*arguments)
-    return traced.compile()(*arguments)
-
-
 def _around_zero(target: Target, key: PRNGKeyArray, count: int, scale: float) -> Float[Array, "n D"]:
     """Draws from N(0, scale^2 I) at which the density can be differentiated, or others of them where there are few."""
-    draws = scale * jax.random.normal(key, (64 + count, target.dim))
-    with TRACING:
-        usable = np.flatnonzero(target.usable(draws))
+    draws = scale * jax.random.normal(key, (TRIED, target.dim))
+    usable = np.flatnonzero(target.usable(draws))
     return draws[np.resize(usable, count) if len(usable) else np.arange(count)]
 
 
@@ -221,7 +204,7 @@ def _standard(target: Target, mean: Array, covariance: Array) -> Bijection:
 def _judged(target: Target, standard: Bijection, key: PRNGKeyArray) -> tuple[float, float]:
     """ELBO and ESS."""
     law = started(target, standard)
-    weights = np.asarray(_ran(lambda key: log_weights(law, target.log_densities, key, LOOK), key), np.float64)
+    weights = np.asarray(jax.jit(lambda key: log_weights(law, target.log_densities, key, LOOK))(key), np.float64)
     inside = weights[np.isfinite(weights)]
     if not len(inside):
         return -np.inf, 0.0
@@ -241,3 +224,7 @@ def started(target: Target, standard: Bijection, *layers: Bijection) -> Pushforw
         return Pushforward(Normal.standard(target.dim, trained=True), Chain((*layers, standard)))
     onto = OntoCircle(tuple(_is_angle(target).tolist()))
     return Pushforward(Normal.standard(target.dim), Chain((onto, *layers, standard)))
+
+
+FINDERS = (("Laplace", laplace, 0.5), ("warm-up", warm_up, 0.01), ("Pathfinder", pathfinder, 0.0))
+"""Starts in the order in which they are tried, and the share of the draws that ESS must exceed to end the search."""

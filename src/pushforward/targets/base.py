@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -140,24 +141,29 @@ class Target:
 
     def usable(self, x: Float[Array, "n D"]) -> Bool[np.ndarray, " n"]:
         """Whether the log density and its gradient are finite, at each of the points."""
-
-        def finite(x: Float[Array, " D"]) -> Bool[Array, ""]:
-            value, gradient = jax.value_and_grad(self.log_density)(x)
-            return jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
-
-        return np.asarray(jax.jit(jax.vmap(finite))(x))
+        return np.asarray(_usable(self.log_density, x))
 
     def complaint(self, x: Float[Array, "n D"]) -> str | None:
         """What is not finite at the first such of the points: the log density, or its gradient; None where all are."""
-        values, found = np.asarray(jax.jit(self.log_densities)(x)), ~self.usable(x)
+        found = ~self.usable(x)
         if not found.any():
             return None
         index = int(np.argmax(found))
+        value = float(self.log_density(x[index]))
         shown = [f"{coordinate:.4g}" for coordinate in np.asarray(x)[index, :COORDINATES]]
         where = ", ".join([*shown, "..."] if self.dim > COORDINATES else shown)
-        if np.isfinite(values[index]):
+        if np.isfinite(value):
             return f"the gradient of {self.name} is not finite at z = ({where})"
-        return f"{self.name} is {values[index]} at z = ({where})"
+        return f"{self.name} is {value} at z = ({where})"
+
+
+@partial(jax.jit, static_argnums=0)
+def _usable(log_density: Callable[[Array], Array], x: Float[Array, "n D"]) -> Bool[Array, " n"]:
+    def finite(x: Float[Array, " D"]) -> Bool[Array, ""]:
+        value, gradient = jax.value_and_grad(log_density)(x)
+        return jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
+
+    return jax.vmap(finite)(x)
 
 
 def cut_open(target: Target) -> Target:

@@ -13,6 +13,9 @@ from pushforward.errors import UserError
 from pushforward.quadrature import Box
 from pushforward.targets.base import Target
 
+TRIED = 256
+"""Draws from N(0, I) at which a target is tried."""
+
 
 def from_callable(
     log_density: Callable[[Float[Array, " D"]], Float[Array, ""]],
@@ -71,12 +74,12 @@ def checked(target: Target, *, walls: bool = False) -> Target:
             f"{name} must return one real number for one point of shape ({dim},); "
             f"it returned shape {result.shape}, dtype {result.dtype}"
         )
-    draws = jax.random.normal(jax.random.key(0), (256, dim))
+    draws = jax.random.normal(jax.random.key(0), (TRIED, dim))
     complaint = target.complaint(draws)
     if complaint is None or (walls and target.usable(draws).any()):
         return target
     if walls:
-        raise UserError(f"{complaint}, and so at every one of 256 draws from N(0, I): check the model and its data")
+        raise UserError(f"{complaint}, and so at every one of {TRIED} draws from N(0, I): check the model and its data")
     raise UserError(
         f"{complaint}, a draw from N(0, I); it must be finite everywhere: keep its domain by a smooth wall, "
         "or transform it to R^D"

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
 from typing import Any
 
 import jax
@@ -43,17 +42,14 @@ def from_callback(value_and_gradient: ValueAndGradient, dim: int, *, name: str |
         name = str(getattr(value_and_gradient, "__name__", "target"))
     _check(value_and_gradient, dim, name)
 
-    one_at_a_time = Lock()
-
     def on_host(z: Any) -> tuple[np.ndarray, np.ndarray]:
         z = np.asarray(z)
         points = z.astype(np.float64).reshape(-1, dim)
-        with one_at_a_time:
-            try:
-                values, gradients = value_and_gradient(points)
-            except Exception as error:
-                FAILURES.append(f"{name} failed: {type(error).__name__}: {first_line(error)}")
-                raise
+        try:
+            values, gradients = value_and_gradient(points)
+        except Exception as error:
+            FAILURES.append(f"{name} failed: {type(error).__name__}: {first_line(error)}")
+            raise
         return (
             np.asarray(values, z.dtype).reshape(z.shape[:-1]),
             np.asarray(gradients, z.dtype).reshape(z.shape),
