@@ -102,6 +102,7 @@ def test_draws_as_files(fitted, tmp_path, capsys):
         ([*SCHOOLS, "--seconds", "0"], "--seconds must be positive"),
         ([*SCHOOLS, "--draws", "1"], "--draws must be 1000 or more"),
         ([SCHOOLS[0], "--data", "none.json"], "none.json is not there"),
+        (["funnel", "--data", "none.json"], "--data is for models"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, tmp_path, capsys):
@@ -111,6 +112,41 @@ def test_bad_input_is_one_line_and_leaves_nothing(arguments, message, tmp_path, 
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not folder.exists()
+
+
+FAILING = """
+from pushforward.targets import from_callback
+
+def function(z):
+    function.calls += 1
+    if function.calls > 2:
+        raise RuntimeError("no licence")
+    return -0.5 * (z**2).sum(axis=1), -z
+
+function.calls = 0
+target = from_callback(function, 2)
+"""
+
+
+@pytest.mark.parametrize("flags", [("--seconds", "1"), ("--flow", "planar", "--steps", "10")])
+def test_a_function_that_fails_in_the_run_leaves_nothing(flags, tmp_path, capsys):
+    (tmp_path / "failing.py").write_text(FAILING)
+    folder = tmp_path / "run"
+    code, _, err = run(capsys, "fit", f"{tmp_path}/failing.py:target", *flags, "--out", str(folder))
+    assert code == 2
+    assert err.strip().splitlines()[-1] == "pushforward: function failed: RuntimeError: no licence"
+    assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_one_flow_is_trained_on_a_model(tmp_path, capsys):
+    one = "--flow", "planar", "--length", "2", "--steps", "20", "--restarts", "1", "--frames", "0", "--samples", "1000"
+    for target in (SCHOOLS, (f"{EXAMPLES}/angle.py:target",)):
+        folder = tmp_path / target[0].rpartition(":")[2]
+        code, out, err = run(capsys, "fit", *target, *one, "--out", str(folder))
+        assert code == 0, err
+        assert json.loads((folder / "result.json").read_text())["free_energy"] is not None
+        assert "report:" in out
 
 
 def test_only_posteriors_are_refined(tmp_path, capsys):

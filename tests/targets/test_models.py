@@ -12,13 +12,14 @@ import numpyro
 import numpyro.distributions as dist
 import pytest
 
-from pushforward import supports, targets
+from pushforward import inference, supports, targets
 from pushforward.devices import double_precision
 from pushforward.errors import UserError
+from pushforward.targets.sources import read_data
 
 KEY = jax.random.key(0)
-Y = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
-SIGMA = np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
+Y = np.array([28.1, 8, -3, 7, -1, 1, 18, 12])
+SIGMA = np.array([15.1, 10, 16, 11, 9, 11, 10, 18])
 
 
 @pytest.fixture(autouse=True)
@@ -233,6 +234,7 @@ def test_a_pymc_model_is_the_density_of_its_arrays():
         tau = pm.HalfNormal("tau", 5)
         theta = pm.Normal("theta", mu, tau, shape=8)
         pm.Deterministic("effect", theta - mu)
+        # Neither is a number of single precision.
         pm.Normal("y", theta, SIGMA, observed=Y)
     target = targets.from_pymc(model, name="schools")
     assert not jax.config.jax_enable_x64
@@ -245,6 +247,9 @@ def test_a_pymc_model_is_the_density_of_its_arrays():
         assert parameters["effect"].shape == (4, 8)
         np.testing.assert_allclose(parameters["tau"], jnp.exp(z[:, 1]), rtol=1e-8)
         np.testing.assert_allclose(target.unconstrain(parameters), z, rtol=1e-8, atol=1e-8)
+        one = {name: value[0] for name, value in parameters.items()}
+        expected = -0.5 * ((Y - one["theta"]) / SIGMA) ** 2 - np.log(SIGMA) - 0.5 * math.log(2 * math.pi)
+        np.testing.assert_allclose(target.model.log_likelihood(one)["y"], expected, rtol=1e-12)
     with pm.Model() as mixed:
         pm.Bernoulli("k", 0.5)
     with pytest.raises(UserError, match="discrete latent variable 'k'"):
@@ -275,6 +280,49 @@ def raises():
 ready = from_callable(point, 2)
 number = 3
 """
+
+
+def vague(seeds, germinated):
+    """A prior whose draws are out of range."""
+    tau = numpyro.sample("tau", dist.Gamma(0.01, 0.01))
+    effects = numpyro.sample("effects", dist.Normal(0, tau**-0.5).expand([2]))
+    numpyro.sample("germinated", dist.Binomial(seeds, logits=effects), obs=germinated)
+
+
+def test_draws_of_the_prior_may_be_out_of_range():
+    target = targets.from_numpyro(vague, np.array([10, 20]), np.array([3, 4]))
+    assert target.dim == 3
+    assert target.model.predict is not None
+    with pytest.warns(UserWarning, match="vague cannot simulate observations: Indexer must have integer"):
+        target = targets.from_numpyro(vague, np.array([10.0, 20.0]), np.array([3, 4]))
+    assert target.model.predict is None
+    assert target.model.log_likelihood is not None
+
+
+def test_columns_of_tables(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text("count,x,y\n1,0.5,2\n3,-1,\n")
+    data = read_data(path)
+    assert data["count"].dtype.kind == "i"
+    np.testing.assert_array_equal(data["count"], [1, 3])
+    np.testing.assert_array_equal(data["x"], [0.5, -1])
+    np.testing.assert_array_equal(data["y"], [2, np.nan])
+
+
+def test_a_host_function_that_fails_later_is_told_in_a_line(capfd):
+    def fails(z):
+        if len(fails.sizes) > 1:
+            raise RuntimeError("the licence server went away\nfor good")
+        fails.sizes.append(len(z))
+        return -0.5 * (z**2).sum(axis=1), -z
+
+    fails.sizes = []
+    target = targets.from_callback(fails, 3, name="mine")
+    for seconds in (1, 1):
+        with pytest.raises(UserError) as caught:
+            inference.fit(target, KEY, seconds=seconds, quiet=True)
+        assert str(caught.value) == "mine failed: RuntimeError: the licence server went away"
+    assert capfd.readouterr().err == ""
 
 
 def test_models_targets_and_functions_in_files(tmp_path, monkeypatch):

@@ -24,6 +24,7 @@ from pushforward.training import (
     fit,
     member,
     restore_models,
+    timed_adam,
 )
 from tests.checks import assert_finite, assert_same, floating_leaves
 
@@ -356,3 +357,25 @@ def test_where_no_step_is_better_the_model_is_as_it_was():
     fitted = fit(models, loss, key=jax.random.key(0), **options)
     assert fitted.best_steps.tolist() == [0, 0]
     np.testing.assert_array_equal(fitted.model["x"], models["x"])
+
+
+def test_the_rate_is_lowered_by_the_clock():
+    """Adam of a constant gradient moves by its rate: what it is multiplied with is what is left of a step."""
+
+    def moved(**options):
+        models = ensemble(lambda key: {"x": jnp.zeros(3)}, jax.random.key(0), 1)
+        found = fit(
+            models,
+            lambda model, key, step: jnp.sum(model["x"]),
+            key=jax.random.key(1),
+            steps=1,
+            optimizer=timed_adam(0.1),
+            **options,
+        )
+        return found.model["x"]
+
+    np.testing.assert_allclose(moved(), -0.1, rtol=1e-5)
+    np.testing.assert_allclose(moved(seconds=3600, cooling=lambda share: 0.25), -0.025, rtol=1e-5)
+    shares = []
+    moved(seconds=3600, cooling=lambda share: shares.append(share) or 1.0)
+    assert 0 < shares[0] < 1

@@ -64,8 +64,8 @@ def write_report(run: PosteriorRun) -> Path:
     path = run.folder / "report.html"
     path.write_text(
         render(
-            f"The posterior of {run.target.name}",
-            verdict=[result["verdict"] + ".", result["description"] + "."],
+            f"The posterior of {Path(run.config.target).name}",
+            verdict=[f"{text[0].upper()}{text[1:]}." for text in (result["verdict"], result["description"])],
             results=Table(list(COLUMNS), [cells(row) for row in worst_first], text_columns=1),
             warnings=[] if result["trusted"] else [result["verdict"]],
             pictures=pictures,
