@@ -29,7 +29,6 @@ WARM_SHARE, COLDEST = 0.3, 0.02
 MOST_STEPS = 200_000
 MOST_MIXED = 64
 """Dimensions up to which a trained linear map follows each layer: its cost grows with their cube."""
-JUDGING = 0.05
 GOOD_K_HAT, GOOD_ESS, RISE = 0.5, 0.99, 0.02
 CAPACITIES = ((6, 32, 0.35), (8, 64, 1.0))
 """Layers, hidden units, and the share of the time that is left, of each flow."""
@@ -128,20 +127,20 @@ def climb(
     began = time.perf_counter()
     key_start, key_train, key_judge = jax.random.split(key, 3)
     rungs: list[Rung] = []
+    spent_on_judging: list[float] = []
 
     def left() -> float:
-        """Seconds, less those that judging a rung takes."""
-        return seconds - (time.perf_counter() - began) - JUDGING * seconds
+        """Seconds, less twice those that judging a rung has taken: of larger flows it takes longer."""
+        return seconds - (time.perf_counter() - began) - 2 * max(spent_on_judging)
 
     def add(name: str, flow: Pushforward) -> None:
-        rungs.append(judged(name, target, flow, key_judge, time.perf_counter() - began))
+        trained = time.perf_counter()
+        rungs.append(judged(name, target, flow, key_judge, trained - began))
+        spent_on_judging.append(time.perf_counter() - trained)
         if on_rung is not None:
             on_rung(rungs[-1])
 
-    try:
-        start = best_start(target, key_start)
-    except ValueError as error:
-        raise UserError(str(error)) from error
+    start = best_start(target, key_start)
     add(start.name, started(target, start.standard))
     how = OF_SPLINES if target.dim == 1 or target.angles else OF_AFFINE
     for index, (name, make, share) in enumerate(_approximations(target, start.standard)):

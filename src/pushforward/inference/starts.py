@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float
 from pushforward.bijections import Bijection, Chain, Frozen, Moebius, OntoCircle, TriangularAffine
 from pushforward.bijections.circle import wrap
 from pushforward.distributions import Normal, Pushforward
+from pushforward.errors import UserError
 from pushforward.evaluation import log_weights
 from pushforward.inference.summary import unrolled
 from pushforward.targets import Target
@@ -59,7 +60,7 @@ def best_start(target: Target, key: PRNGKeyArray) -> Start:
         key: for starts, chains and weights.
 
     Raises:
-        ValueError: none of them is finite.
+        UserError: none of them is finite.
     """
     found: list[Start] = []
     for index, (name, find, enough) in enumerate(FINDERS):
@@ -72,7 +73,7 @@ def best_start(target: Target, key: PRNGKeyArray) -> Start:
         if found[-1].ess_fraction > enough:
             break
     if not found:
-        raise ValueError(f"no start was found for {target.name}: neither a mode nor chains of finite density")
+        raise UserError(f"no start was found for {target.name}: neither a mode nor chains of finite density")
     return max(found, key=lambda start: start.elbo)
 
 

@@ -85,7 +85,7 @@ def naming_failures() -> Iterator[None]:
     disabled, log.disabled = log.disabled, True
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         if FAILURES:
             raise UserError(FAILURES[0]) from error
         raise
