@@ -48,9 +48,9 @@ def posterior():
     with jax.numpy_rank_promotion("allow"):
         target = targets.from_tree(banana, {"x": supports.real(), "y": supports.real(), "s": supports.positive()})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("pushforward.inference.ladder.CAPACITIES", ((4, 16, 1.0),))
+            patch.setattr("pushforward.inference.ladder.CAPACITIES", ((6, 32, 1.0),))
             # Of steps and not of seconds: what is found must not depend on the load of the machine.
-            patch.setattr("pushforward.inference.ladder.MOST_STEPS", 3000)
+            patch.setattr("pushforward.inference.ladder.MOST_STEPS", 2500)
             return inference.fit(target, KEY, seconds=3600, quiet=True)
 
 
@@ -123,8 +123,6 @@ def test_chains_that_are_not_there_yet_say_so_and_go_on(posterior):
     np.testing.assert_array_equal(second.chains.coordinates[:, :draws], first.chains.coordinates)
     with pytest.raises(UserError, match="must be positive"):
         posterior.refine(KEY, ess=0)
-    with pytest.raises(UserError, match="a method is one of nuts, imh, smc, got 'hmc'"):
-        posterior.refine(KEY, method="hmc")
 
 
 @pytest.mark.slow

@@ -378,4 +378,4 @@ def test_the_rate_is_lowered_by_the_clock():
     np.testing.assert_allclose(moved(seconds=3600, cooling=lambda share: 0.25), -0.025, rtol=1e-5)
     shares = []
     moved(seconds=3600, cooling=lambda share: shares.append(share) or 1.0)
-    assert 0 < shares[0] < 1
+    assert 0 < shares[0] < 0.1

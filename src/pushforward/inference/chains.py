@@ -191,7 +191,7 @@ def _started(behind: Behind, method: Method, key: PRNGKeyArray) -> tuple[Float[j
     """Where the chains begin, and what they move with."""
     key_pool, key_pick, key_adapt = jax.random.split(key, 3)
     dim = behind.target.dim
-    pool = jax.random.normal(key_pool, (POOL, dim), behind.loc.dtype)
+    pool = jax.vmap(behind.noise)(jax.random.split(key_pool, POOL))
     log_weights = np.asarray(jax.jit(jax.vmap(behind.log_ratio))(pool), np.float64)
     if not (log_weights > jnp.finfo(pool.dtype).min / 8).any():
         raise UserError(f"{behind.target.name} has no density at any of {POOL} draws of the flow")

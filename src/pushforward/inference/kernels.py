@@ -1,6 +1,5 @@
 """Transitions behind a flow, in the coordinates of its base: NUTS, independence Metropolis and SMC."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -15,6 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from pushforward.bijections import Bijection
 from pushforward.distributions import Pushforward
+from pushforward.distributions.location_scale import LocationScale
 from pushforward.targets import Target
 from pushforward.types import PRNGKeyArray
 
@@ -29,43 +29,53 @@ TEMPERED_ESS, MOVES, LEAPFROGS = 0.9, 3, 8
 
 @dataclass(frozen=True)
 class Behind:
-    """A posterior in the standardised coordinates of the base of a flow: nearly N(0, I) where the flow is good.
+    """A posterior in the standardised coordinates of the base of a flow: nearly its noise where the flow is good.
 
     Attributes:
         target: the posterior.
+        base: of the flow, which that of every rung is: noise, scaled and shifted.
         bijection: of the flow, resolved.
-        loc: of the base, which is Normal.
-        scale: of the base.
     """
 
     target: Target
+    base: LocationScale
     bijection: Bijection
-    loc: Float[Array, " D"]
-    scale: Float[Array, " D"]
 
     @staticmethod
     def of(target: Target, flow: Pushforward) -> "Behind":
-        """The posterior behind a flow with a Normal base, which that of every rung is.
+        """The posterior behind a flow whose base is Normal or Student-t, as that of every rung is.
 
         Args:
             target: the posterior.
             flow: in its coordinates.
         """
         base: Any = flow.base
-        return Behind(target, flow.bijection.resolve(), base.loc, jnp.exp(base.log_scale))
+        return Behind(target, base, flow.bijection.resolve())
+
+    def _on_base(self, x: Float[Array, " D"]) -> Float[Array, " D"]:
+        return self.base.loc + jnp.exp(self.base.log_scale) * x
 
     def to_target(self, x: Float[Array, " D"]) -> tuple[Float[Array, " D"], Float[Array, ""]]:
-        """The coordinates of the target, and the log-determinant but for that of the base's scale."""
-        return self.bijection.forward_and_log_det(self.loc + self.scale * x)
+        """The coordinates of the target, and the log-determinant."""
+        z, log_det = self.bijection.forward_and_log_det(self._on_base(x))
+        return z, log_det + jnp.sum(self.base.log_scale)
 
     def log_density(self, x: Float[Array, " D"]) -> Float[Array, ""]:
         """Unnormalised log density, in nats."""
         z, log_det = self.to_target(x)
         return self.target.log_density(z) + log_det
 
+    def noise(self, key: PRNGKeyArray) -> Float[Array, " D"]:
+        """A draw of the flow."""
+        return (self.base.sample(key) - self.base.loc) * jnp.exp(-self.base.log_scale)
+
+    def log_noise(self, x: Float[Array, " D"]) -> Float[Array, ""]:
+        """The log density of the flow."""
+        return self.base.log_prob(self._on_base(x)) + jnp.sum(self.base.log_scale)
+
     def log_ratio(self, x: Float[Array, " D"]) -> Float[Array, ""]:
-        """Log density less that of N(0, I): the log importance weight; the lowest number where there is no density."""
-        ratio = self.log_density(x) + jnp.sum(jnp.log(self.scale)) - log_normal(x)
+        """Of the two densities: the log importance weight; the lowest number where there is no density."""
+        ratio = self.log_density(x) - self.log_noise(x)
         return jnp.where(jnp.isnan(ratio), -jnp.inf, ratio).clip(jnp.finfo(x.dtype).min / 4)
 
 
@@ -100,11 +110,6 @@ class Moved(NamedTuple):
 
 
 Advance = Callable[[Float[Array, "chains D"], Tuned, PRNGKeyArray], Moved]
-
-
-def log_normal(x: Float[Array, " D"]) -> Float[Array, ""]:
-    """Log density of N(0, I), `(D,)` -> `()`."""
-    return -0.5 * jnp.sum(x**2) - x.size / 2 * math.log(2 * math.pi)
 
 
 def adapted(
@@ -151,8 +156,8 @@ def _chain(behind: Behind, method: Method) -> Callable[[Array, Tuned, PRNGKeyArr
     """A round of one chain."""
     jump = blackjax.irmh(
         behind.log_density,
-        lambda key: jax.random.normal(key, behind.loc.shape, behind.loc.dtype),
-        lambda _, proposed: log_normal(proposed.position),
+        behind.noise,
+        lambda _, proposed: behind.log_noise(proposed.position),
     )
 
     def chain(position: Float[Array, " D"], tuned: Tuned, key: PRNGKeyArray) -> Moved:
@@ -180,7 +185,7 @@ def _population(behind: Behind) -> Callable[[Array, Tuned, PRNGKeyArray], Moved]
     def population(position: Float[Array, " D"], tuned: Tuned, key: PRNGKeyArray) -> Moved:
         key_start, key_steps, key_end = jax.random.split(key, 3)
         smc = blackjax.adaptive_tempered_smc(
-            log_normal,
+            behind.log_noise,
             behind.log_ratio,
             hmc.build_kernel(),
             hmc.init,
@@ -202,7 +207,7 @@ def _population(behind: Behind) -> Callable[[Array, Tuned, PRNGKeyArray], Moved]
             state, info = smc.step(key_step, state)
             return state, log_z + info.log_likelihood_increment, key
 
-        start = jax.random.normal(key_start, (ROUND["smc"], position.size), position.dtype)
+        start = jax.vmap(behind.noise)(jax.random.split(key_start, ROUND["smc"]))
         state = smc.init(start)._replace(tempering_param=jnp.zeros((), position.dtype))
         state, log_z, _ = lax.while_loop(
             lambda carry: carry[0].tempering_param < 1, step, (state, jnp.zeros((), position.dtype), key_steps)

@@ -30,8 +30,8 @@ MOST_STEPS = 200_000
 MOST_MIXED = 64
 """Dimensions up to which a trained linear map follows each layer: its cost grows with their cube."""
 GOOD_K_HAT, GOOD_ESS, RISE = 0.5, 0.99, 0.02
-CAPACITIES = ((6, 32, 0.35), (8, 64, 1.0))
-"""Layers, hidden units, and the share of the time that is left, of each flow."""
+CAPACITIES = ((0, 0, 0.1), (6, 32, 0.35), (8, 64, 1.0))
+"""Layers, hidden units, and the share of the time that is left, of the Normal of full rank and of each flow."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,12 @@ def climb(
     start = best_start(target, key_start)
     add(start.name, started(target, start.standard))
     how = OF_SPLINES if target.dim == 1 or target.angles else OF_AFFINE
-    for index, (name, make, share) in enumerate(_approximations(target, start.standard)):
+    for index, (layers, width, share) in enumerate(CAPACITIES):
         if _high_enough(rungs):
             break
         if (lent := share * left()) < how.least_seconds:
             continue
+        name, make = _approximation(target, start.standard, layers, width)
         try:
             flow = _trained(target, make, how, jax.random.fold_in(key_train, index), lent, name, on_progress)
         except Diverged:
@@ -202,23 +203,23 @@ def _high_enough(rungs: list[Rung]) -> bool:
     return last.trusted and (last.estimate.log_z - last.elbo < RISE or risen < RISE)
 
 
-def _approximations(
-    target: Target, standard: Bijection
-) -> list[tuple[str, Callable[[PRNGKeyArray], Pushforward], float]]:
-    """Name, maker and share of the time that is left, of the Normal of full rank and of each flow.
+def _approximation(
+    target: Target, standard: Bijection, layers: int, width: int
+) -> tuple[str, Callable[[PRNGKeyArray], Pushforward]]:
+    """Name and maker of an approximation; without layers it is the Normal of full rank.
 
     Flows are affine couplings; splines where there is one coordinate only, or angles are among them.
     """
     dim, angles = target.dim, target.angles
 
-    def normal(_: PRNGKeyArray) -> Pushforward:
-        if not angles:
+    def make(key: PRNGKeyArray) -> Pushforward:
+        if layers == 0 and angles:
+            return started(target, standard, MixedSpline.identity(jnp.isin(jnp.arange(dim), jnp.array(angles))))
+        if layers == 0:
             return started(target, standard)
-        return started(target, standard, MixedSpline.identity(jnp.isin(jnp.arange(dim), jnp.array(angles))))
-
-    def flow(key: PRNGKeyArray, layers: int, width: int) -> Pushforward:
         if dim == 1:
-            made = flows.nsf_autoregressive(key, 1, layers, width=width, fast="sampling", circular=angles or False)
+            circular = angles or False
+            made = flows.nsf_autoregressive(key, 1, layers, width=width, fast="sampling", circular=circular)
         elif angles:
             made = flows.nsf_coupling(key, dim, layers, width=width, activation=jax.nn.silu, circular=angles)
         else:
@@ -226,17 +227,9 @@ def _approximations(
             made = flows.real_nvp(key, dim, layers, width=width, mixing=mixing, activation=jax.nn.silu)
         return Pushforward(made.base, Chain((made.bijection, standard)))
 
-    return [
-        ("a spline for each coordinate" if angles else "Normal of full rank", normal, 0.1),
-        *(
-            (
-                f"{layers} coupling layers of width {width}",
-                lambda key, layers=layers, width=width: flow(key, layers, width),
-                share,
-            )
-            for layers, width, share in CAPACITIES
-        ),
-    ]
+    if layers == 0:
+        return ("a spline for each coordinate" if angles else "Normal of full rank"), make
+    return f"{layers} coupling layers of width {width}", make
 
 
 def cooling(share: float) -> float:

@@ -143,7 +143,8 @@ def fit(
             lowest one are kept, and returned in the end. A pytree, as `loss`.
         patience: steps without a lower validation loss in any member after which training stops; never unless given.
         seconds: after which it stops, counted from the call, compilation included; never unless given.
-        cooling: from the share of `seconds` that has passed to a factor of the learning rate of `timed_adam`.
+        cooling: from the share of `seconds` or of `steps` that has passed, whichever is more, to a factor of the
+            learning rate of `timed_adam`.
         average_decay: of an exponential moving average of the parameters, which is validated and returned in their
             place; none is kept unless given. It is `(1 + step) / (10 + step)` while that is less.
         checkpoints: where to save and to resume from; nothing is saved unless given.
@@ -187,7 +188,8 @@ def fit(
     with signals_deferred() as interrupted:
         while not finished:
             if cooling is not None and seconds is not None:
-                before, factor = factor, cooling(min(1.0, (time.perf_counter() - began) / seconds))
+                share = max((time.perf_counter() - began) / seconds, step / steps)
+                before, factor = factor, cooling(min(1.0, share))
                 state = state._replace(optimizer=cooled(state.optimizer, factor / before))
             length = min(pace.length, _next_boundary(step, steps, record_every, checkpoints) - step)
             state = pace.timed(length, run, state, keys, step, length)
