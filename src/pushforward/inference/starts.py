@@ -38,18 +38,19 @@ class Start:
         name: how it was found.
         standard: from standardised coordinates to those of the target: the affine map of the real ones, and of angles
             the map of the circle that makes of the uniform law a Cauchy law of their location and scale.
-        elbo: `E_q[log p - log q]` of the law, in nats, over the draws at which the density is finite.
+        affinity: `2 log E_q[sqrt(p / q)]`, in nats: twice the log of the Hellinger affinity, plus log Z. It is
+            low for laws that are too narrow and for those that are too wide, which the ELBO punishes far more.
         ess_fraction: effective sample size of importance sampling from it, as a fraction of the draws.
     """
 
     name: str
     standard: Bijection
-    elbo: float
+    affinity: float
     ess_fraction: float
 
 
 def best_start(target: Target, key: PRNGKeyArray) -> Start:
-    """The start of the highest ELBO.
+    """The start that is nearest to the posterior by Hellinger's distance.
 
     They are looked for in turn, until one is good enough: the Normal of the curvature at the mode (Laplace), whose ESS
     must be half of the draws; that of the moments of short chains of NUTS, 1% of them; that of Pathfinder (Zhang et
@@ -74,7 +75,7 @@ def best_start(target: Target, key: PRNGKeyArray) -> Start:
             break
     if not found:
         raise UserError(f"no start was found for {target.name}: neither a mode nor chains of finite density")
-    return max(found, key=lambda start: start.elbo)
+    return max(found, key=lambda start: start.affinity)
 
 
 def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
@@ -203,14 +204,15 @@ def _standard(target: Target, mean: Array, covariance: Array) -> Bijection:
 
 
 def _judged(target: Target, standard: Bijection, key: PRNGKeyArray) -> tuple[float, float]:
-    """ELBO and ESS."""
+    """Affinity and ESS."""
     law = started(target, standard)
     weights = np.asarray(jax.jit(lambda key: log_weights(law, target.log_densities, key, LOOK))(key), np.float64)
     inside = weights[np.isfinite(weights)]
     if not len(inside):
         return -np.inf, 0.0
     sizes = np.exp(inside - inside.max())
-    return float(inside.mean()), float(sizes.sum() ** 2 / (sizes**2).sum() / len(weights))
+    affinity = inside.max() + 2 * np.log(np.sqrt(sizes).sum() / len(weights))
+    return float(affinity), float(sizes.sum() ** 2 / (sizes**2).sum() / len(weights))
 
 
 def started(target: Target, standard: Bijection, *layers: Bijection) -> Pushforward:
