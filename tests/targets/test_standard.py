@@ -13,7 +13,7 @@ from pushforward.quadrature import log_integral
 from pushforward.targets import TARGETS, make
 from tests.checks import bin_masses, chi_square_p_value
 
-MANY_DIMENSIONS = ["funnel", "correlated-gaussian", "many-well", "student-t-mixture"]
+MANY_DIMENSIONS = ["funnel", "correlated-gaussian", "many-well", "student-t-mixture", "ten-student-t"]
 EVERY = [(name, 2) for name in TARGETS] + [(name, dim) for name in MANY_DIMENSIONS for dim in (4, 10)]
 every_target = pytest.mark.parametrize(("name", "dim"), EVERY)
 SAMPLED = [name for name in TARGETS if (target := make(name)).sample is not None and target.box is not None]
@@ -187,3 +187,41 @@ def test_unknown_name_suggests_the_nearest():
 def test_a_named_target_brings_its_own_log_z():
     with pytest.raises(UserError, match="u1 brings its own log Z"):
         make("u1", log_z=1.0)
+
+
+def test_draws_of_many_wells_have_its_moments(x64):
+    """Each well against quadrature, by five standard errors; the wells are independent."""
+    target = make("many-well", 32)
+    x = np.asarray(target.sample(jax.random.key(0), 4000))
+    density = lambda x: np.exp(-(x**4) + 6 * x**2 + 0.5 * x)  # noqa: E731
+    mass, first, second = (integrate.quad(lambda x, k=k: x**k * density(x), -4, 4)[0] for k in range(3))
+    wells, normals = x[:, ::2], x[:, 1::2]
+    error = math.sqrt(second / mass - (first / mass) ** 2) / math.sqrt(wells.size)
+    assert abs(wells.mean() - first / mass) < 5 * error
+    np.testing.assert_allclose(normals.std(), 1, atol=5 / math.sqrt(2 * normals.size))
+    correlations = np.corrcoef(wells.T)[np.triu_indices(16, 1)]
+    assert np.abs(correlations).max() < 5 / math.sqrt(len(wells))
+
+
+def test_every_mode_is_drawn():
+    """By symmetry each of eight rings has an eighth of the draws, within five standard errors."""
+    angles = np.arange(8) * np.pi / 4
+    centres = {
+        "forty-gaussians": np.random.default_rng(40).uniform(-40, 40, (40, 2)),
+        "ten-student-t": np.random.default_rng(10).uniform(-10, 10, (10, 2)),
+        "ring-of-rings": 5 * np.stack([np.cos(angles), np.sin(angles)], axis=-1),
+    }
+    for name, places in centres.items():
+        x = np.asarray(make(name).sample(jax.random.key(0), 20_000))
+        nearest = np.argmin(((x[:, None] - places) ** 2).sum(-1), axis=1)
+        shares = np.bincount(nearest, minlength=len(places)) / len(x)
+        assert shares.min() > 0.2 / len(places)
+    assert np.abs(shares - 1 / 8).max() < 5 * math.sqrt(7 / 64 / len(x))
+
+
+def test_draws_of_two_student_components_stay_as_they_were():
+    """The toy data set of this name is drawn by it."""
+    components = make("student-t-mixture").sample(jax.random.key(0), 8).sum(axis=1) > 0
+    key_component = jax.random.split(jax.random.key(0), 3)[0]
+    expected = jax.random.bernoulli(key_component, shape=(8,))
+    assert np.mean(components == expected) > 0.8

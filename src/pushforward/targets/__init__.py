@@ -16,16 +16,19 @@ from pushforward.targets.trees import from_tree
 TARGETS: dict[str, Callable[[int], Target]] = {
     **{name: energies.factory(name) for name in energies.ENERGIES},
     "rings": standard.rings,
+    "ring-of-rings": standard.ring_of_rings,
     "moons": standard.moons,
     "checkerboard": standard.checkerboard,
     "gaussian-grid": standard.gaussian_grid,
     "eight-gaussians": standard.eight_gaussians,
+    "forty-gaussians": standard.forty_gaussians,
     "clusters": standard.clusters,
     "banana": standard.banana,
     "funnel": standard.funnel,
     "correlated-gaussian": standard.correlated_gaussian,
     "many-well": standard.many_well,
     "student-t-mixture": standard.student_t_mixture,
+    "ten-student-t": standard.ten_student_t,
 }
 
 

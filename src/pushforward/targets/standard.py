@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from scipy.integrate import cumulative_simpson
 from scipy.special import log_ndtr, logsumexp
 
 from pushforward.distributions import Mixture, Normal
@@ -16,6 +17,7 @@ from pushforward.targets.base import Target
 from pushforward.types import PRNGKeyArray
 
 LOG_2PI = math.log(2 * math.pi)
+WELL_EDGES = 20_001
 
 
 def rings(dim: int = 2) -> Target:
@@ -50,11 +52,38 @@ def eight_gaussians(dim: int = 2) -> Target:
     return _mixture("eight-gaussians", 3 * np.stack([np.cos(angles), np.sin(angles)], axis=-1), 0.3, _square(5))
 
 
+def forty_gaussians(dim: int = 2) -> Target:
+    """Forty Gaussians of scale 1 with means drawn uniformly from [-40, 40]^2.
+
+    As in Midgley et al., 2023, "Flow annealed importance sampling bootstrap", with means of our own drawing.
+    """
+    _only(dim, 2, "forty-gaussians")
+    return _mixture("forty-gaussians", np.random.default_rng(40).uniform(-40, 40, (40, 2)), 1.0, _square(45))
+
+
 def clusters(dim: int = 2) -> Target:
     """Three Gaussians of scale 0.4 on a circle of radius 2."""
     _only(dim, 2, "clusters")
     angles = np.pi / 2 + np.arange(3) * 2 * np.pi / 3
     return _mixture("clusters", 2 * np.stack([np.cos(angles), np.sin(angles)], axis=-1), 0.4, _square(4))
+
+
+def ring_of_rings(dim: int = 2) -> Target:
+    """Eight rings of radius 1 with Gaussian profiles of scale 0.1, their centres on a circle of radius 5."""
+    _only(dim, 2, "ring-of-rings")
+    scale, angles = 0.1, np.arange(8) * np.pi / 4
+    centres = 5 * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+
+    def log_density(z: Float[Array, "2"]) -> Float[Array, ""]:
+        return jax.nn.logsumexp(-0.5 * ((jax.vmap(safe_norm)(z[None] - centres) - 1) / scale) ** 2)
+
+    def sample(key: PRNGKeyArray, n: int) -> Float[Array, "n 2"]:
+        key_ring, key_point = jax.random.split(key)
+        centre = jnp.asarray(centres)[jax.random.randint(key_ring, (n,), 0, len(centres))]
+        return centre + _on_rings(key_point, jnp.ones(n), scale)
+
+    log_z = math.log(len(centres)) + _log_ring_mass(1.0, scale)
+    return Target("ring-of-rings", 2, log_density, log_z, _square(7), sample)
 
 
 def moons(dim: int = 2) -> Target:
@@ -165,7 +194,7 @@ def many_well(dim: int = 2) -> Target:
     """`D / 2` independent copies of `-x1^4 + 6 x1^2 + x1 / 2 - x2^2 / 2`: `2^(D/2)` modes of unequal mass.
 
     Noe et al., 2019, "Boltzmann generators"; the product as in Midgley et al., 2023, "Flow annealed importance
-    sampling bootstrap".
+    sampling bootstrap". Draws of a well invert its distribution function, between edges 1/2,500 apart by lines.
     """
     if dim < 2 or dim % 2:
         raise UserError(f"many-well needs an even dimension of 2 or more, got {dim}")
@@ -176,30 +205,53 @@ def many_well(dim: int = 2) -> Target:
     def log_density(z: Float[Array, " D"]) -> Float[Array, ""]:
         return jnp.sum(well(z[::2])) - 0.5 * jnp.sum(z[1::2] ** 2)
 
+    edges = np.linspace(-4, 4, WELL_EDGES)
+    cumulative = cumulative_simpson(np.exp(-(edges**4) + 6 * edges**2 + 0.5 * edges), x=edges, initial=0)
+
+    def sample(key: PRNGKeyArray, n: int) -> Float[Array, "n D"]:
+        key_wells, key_normals = jax.random.split(key)
+        shares = jax.random.uniform(key_wells, (n, dim // 2))
+        wells = jnp.interp(shares, jnp.asarray(cumulative / cumulative[-1]), jnp.asarray(edges))
+        return jnp.stack([wells, jax.random.normal(key_normals, wells.shape)], axis=-1).reshape(n, dim)
+
     log_pair = log_integral(lambda x: well(x[..., 0]), ((-4.0, 4.0),), 4000) + 0.5 * LOG_2PI
     box = ((-3.5, 3.5), (-6.0, 6.0)) if dim == 2 else None
-    return Target("many-well", dim, log_density, dim // 2 * log_pair, box)
+    return Target("many-well", dim, log_density, dim // 2 * log_pair, box, sample)
 
 
 def student_t_mixture(dim: int = 2) -> Target:
     """Two equal multivariate Student-t components with 3 degrees of freedom, 6 apart along the diagonal."""
     _at_least(dim, 1, "student-t-mixture")
-    degrees = 3.0
     centres = np.array([-3.0, 3.0])[:, None] * np.ones(dim) / dim**0.5
+    return _student_t_mixture("student-t-mixture", centres, 3.0, _square(30) if dim == 2 else None)
+
+
+def ten_student_t(dim: int = 2) -> Target:
+    """Ten equal multivariate Student-t components with 2 degrees of freedom, centres drawn uniformly from [-10, 10]^D.
+
+    After Blessing et al., 2024, "Beyond ELBOs: a large-scale evaluation of variational methods for sampling", with
+    centres of our own drawing.
+    """
+    _at_least(dim, 1, "ten-student-t")
+    return _student_t_mixture("ten-student-t", np.random.default_rng(10).uniform(-10, 10, (10, dim)), 2.0, None)
+
+
+def _student_t_mixture(name: str, centres: np.ndarray, degrees: float, box: Box | None) -> Target:
+    count, dim = centres.shape
     constant = math.lgamma((degrees + dim) / 2) - math.lgamma(degrees / 2) - 0.5 * dim * math.log(degrees * math.pi)
 
     def log_density(z: Float[Array, " D"]) -> Float[Array, ""]:
         squared = jnp.sum((z[None] - centres) ** 2, axis=-1)
         components = constant - 0.5 * (degrees + dim) * jnp.log1p(squared / degrees)
-        return jax.nn.logsumexp(components) - math.log(2)
+        return jax.nn.logsumexp(components) - math.log(count)
 
     def sample(key: PRNGKeyArray, n: int) -> Float[Array, "n D"]:
         key_component, key_normal, key_scale = jax.random.split(key, 3)
-        component = jax.random.bernoulli(key_component, shape=(n,)).astype(int)
+        component = count - 1 - jnp.floor(count * jax.random.uniform(key_component, (n,))).astype(int)
         scale = jnp.sqrt(degrees / (2 * jax.random.gamma(key_scale, degrees / 2, (n, 1))))
         return jnp.asarray(centres)[component] + scale * jax.random.normal(key_normal, (n, dim))
 
-    return Target("student-t-mixture", dim, log_density, 0.0, _square(30) if dim == 2 else None, sample)
+    return Target(name, dim, log_density, 0.0, box, sample)
 
 
 def _mixture(name: str, centres: np.ndarray, scale: float, box: Box) -> Target:
