@@ -12,15 +12,19 @@ from pushforward.targets import TARGETS
 
 NAMES = (
     "rings",
+    "ring-of-rings",
     "moons",
     "checkerboard",
     "gaussian-grid",
     "eight-gaussians",
+    "forty-gaussians",
     "clusters",
     "banana",
     "funnel",
     "correlated-gaussian",
+    "many-well",
     "student-t-mixture",
+    "ten-student-t",
 )
 DEFAULT_SIZE = 12_500
 MAX_SIZE = 10_000_000
