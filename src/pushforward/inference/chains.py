@@ -162,7 +162,7 @@ def run_chains(
         rounds.append((before.coordinates, before.log_p, before.divergent, before.log_z))
     else:
         positions, tuned = _started(behind, method, key_start)
-    advanced = advance(behind, method)
+    advanced = advance(behind, method, CHAINS)
     while True:
         key_rounds, key_round = jax.random.split(key_rounds)
         positions, *drawn = advanced(positions, tuned, key_round)

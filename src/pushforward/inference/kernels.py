@@ -16,6 +16,7 @@ from pushforward.bijections import Bijection
 from pushforward.distributions import Pushforward
 from pushforward.distributions.location_scale import LocationScale
 from pushforward.targets import Target
+from pushforward.training.members import on_all_devices
 from pushforward.types import PRNGKeyArray
 
 Method = Literal["nuts", "imh", "smc"]
@@ -128,10 +129,10 @@ def adapted(
         (state, tuned), _ = adaptation.run(key, start, WARM_UP)
         return state.position, Tuned(tuned["step_size"], tuned["inverse_mass_matrix"])
 
-    return jax.jit(jax.vmap(adapt))(jax.random.split(key, len(start)), start)
+    return _compiled(behind.target, adapt, len(start))(jax.random.split(key, len(start)), start)
 
 
-def advance(behind: Behind, method: Method) -> Advance:
+def advance(behind: Behind, method: Method, chains: int) -> Advance:
     """A compiled round of a method: `(positions, tuned, key)` to what was drawn.
 
     Args:
@@ -141,15 +142,21 @@ def advance(behind: Behind, method: Method) -> Advance:
             flows"): the one explores around a chain, the other takes it to what is far. `"imh"`: such proposals only.
             `"smc"`: populations of draws of the flow, tempered to the posterior with an ESS of 90% a step, and moved by
             Hamiltonian dynamics (Del Moral, Doucet & Jasra, 2006, "Sequential Monte Carlo samplers").
+        chains: how many.
     """
     one = _population(behind) if method == "smc" else _chain(behind, method)
-    compiled = jax.jit(jax.vmap(one))
+    compiled = _compiled(behind.target, one, chains)
 
     def several(positions: Float[Array, "chains D"], tuned: Tuned, key: PRNGKeyArray) -> Moved:
-        moved = compiled(positions, tuned, jax.random.split(key, len(positions)))
+        moved = compiled(positions, tuned, jax.random.split(key, chains))
         return moved if method == "smc" else moved._replace(log_z=jnp.zeros(0))
 
     return several
+
+
+def _compiled(target: Target, one: Callable[..., Any], chains: int) -> Callable[..., Any]:
+    """`one` of a chain, for all of them on all devices; on a single one where it calls the host, one call at a time."""
+    return on_all_devices(one, chains) if target.twice_differentiable else jax.jit(jax.vmap(one))
 
 
 def _chain(behind: Behind, method: Method) -> Callable[[Array, Tuned, PRNGKeyArray], Moved]:

@@ -84,6 +84,20 @@ class Devices:
         )
 
 
+def on_all_devices(function: Callable[..., Any], count: int) -> Callable[..., Any]:
+    """`function` of one member, compiled for so many side by side, which the devices of the machine share.
+
+    Args:
+        function: each of its arguments and results gets a leading axis of members.
+        count: of the members.
+    """
+    along = PartitionSpec(AXIS)
+    mapped = jax.shard_map(
+        jax.vmap(function), mesh=Devices.of(count).mesh, in_specs=along, out_specs=along, check_vma=False
+    )
+    return jax.jit(mapped)
+
+
 def over_members(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of one member, for all of them: in turn on a CPU unless they are many, else by `jax.vmap`.
 
