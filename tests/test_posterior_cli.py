@@ -138,6 +138,17 @@ def test_a_function_that_fails_in_the_run_leaves_nothing(flags, tmp_path, capsys
     assert not folder.exists()
 
 
+def test_a_run_that_is_gone_on_with_stays_when_it_fails(tmp_path, capsys):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    config = "experiment: posterior\ntarget: nothere.py:model\n"
+    (folder / "config.yaml").write_text(config)
+    code, _, err = run(capsys, "fit", "--resume", str(folder))
+    assert code == 2
+    assert "nothere.py is not there" in err
+    assert (folder / "config.yaml").read_text() == config
+
+
 @pytest.mark.slow
 def test_one_flow_is_trained_on_a_model(tmp_path, capsys):
     one = "--flow", "planar", "--length", "2", "--steps", "20", "--restarts", "1", "--frames", "0", "--samples", "1000"

@@ -14,7 +14,7 @@ from pushforward.experiments.config import RunConfig
 def train_and_show(config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool) -> None:
     """Start a run, or go on with the one in `resume`; train it unless it is finished; print its result and report."""
     run = _started_or_resumed(config, defaults, out, resume, force)
-    with _resumable(run):
+    with _resumable(run, fresh=resume is None):
         if not run.finished:
             run.train()
     run.show(run.write_report())
@@ -36,15 +36,16 @@ def _started_or_resumed(
 
 
 @contextmanager
-def _resumable(run: Any) -> Iterator[None]:
+def _resumable(run: Any, *, fresh: bool) -> Iterator[None]:
     """Within it, a signal that has stopped the training ends the program with the command that goes on.
 
-    Of a run that could not be trained at all nothing is left.
+    Of a fresh run that could not be trained at all nothing is left; one that is gone on with stays.
     """
     try:
         yield
     except UserError:
-        run.withdraw()
+        if fresh:
+            run.withdraw()
         raise
     except KeyboardInterrupt as interruption:
         message = str(interruption) or "stopped"

@@ -8,6 +8,7 @@ import blackjax
 import jax
 import jax.numpy as jnp
 from blackjax.mcmc import hmc
+from blackjax.mcmc.random_walk import RWState
 from blackjax.smc import extend_params, resampling
 from jax import lax
 from jaxtyping import Array, Bool, Float
@@ -170,18 +171,19 @@ def _chain(behind: Behind, method: Method) -> Callable[[Array, Tuned, PRNGKeyArr
     def chain(position: Float[Array, " D"], tuned: Tuned, key: PRNGKeyArray) -> Moved:
         local = blackjax.nuts(behind.log_density, *tuned, max_num_doublings=DOUBLINGS)
 
-        def step(x: Float[Array, " D"], key: PRNGKeyArray) -> tuple[Array, tuple[Array, ...]]:
+        def step(state: RWState, key: PRNGKeyArray) -> tuple[RWState, tuple[Array, ...]]:
             key_local, key_jump = jax.random.split(key)
             divergent = jnp.zeros((), bool)
             if method == "nuts":
-                state, info = local.step(key_local, local.init(x))
-                x, divergent = state.position, info.is_divergent
-            state, _ = jump.step(key_jump, jump.init(x))
+                moved, info = local.step(key_local, local.init(state.position))
+                state, divergent = RWState(moved.position, moved.logdensity), info.is_divergent
+            state, _ = jump.step(key_jump, state)
             z, log_det = behind.to_target(state.position)
-            return state.position, (z, state.logdensity - log_det, divergent)
+            return state, (z, state.logdensity - log_det, divergent)
 
-        position, (z, log_p, divergent) = lax.scan(step, position, jax.random.split(key, ROUND[method]))
-        return Moved(position, z, log_p, divergent, jnp.zeros(()))
+        keys = jax.random.split(key, ROUND[method])
+        state, (z, log_p, divergent) = lax.scan(step, jump.init(position), keys)
+        return Moved(state.position, z, log_p, divergent, jnp.zeros(()))
 
     return chain
 
