@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward.bijections.base import Bijection, Volume, WithLogDet
+from pushforward.bijections.elementwise import OfSome
 from pushforward.boxes import Box
 
 
@@ -21,26 +22,8 @@ def wrap(angle: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.mod(angle + math.pi, 2 * math.pi) - math.pi
 
 
-class OntoCircle(Bijection):
-    """`pi erf(x / sqrt(2))` of some numbers of a vector, the others as they are: N(0, 1) becomes a uniform angle.
-
-    Attributes:
-        which: whether each number becomes an angle.
-    """
-
-    which: tuple[bool, ...] = eqx.field(static=True)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.which),)
-
-    @property
-    def volume(self) -> Volume:
-        return Volume.VARYING if any(self.which) else Volume.PRESERVING
-
-    @property
-    def increasing(self) -> bool:
-        return True
+class OntoCircle(OfSome):
+    """`pi erf(x / sqrt(2))` of some numbers of a vector, the others as they are: N(0, 1) becomes a uniform angle."""
 
     def _log_slope(self, x: Float[Array, " D"]) -> Float[Array, ""]:
         return jnp.sum(jnp.where(np.array(self.which), 0.5 * math.log(2 * math.pi) - x**2 / 2, 0))

@@ -86,11 +86,11 @@ class Exp(Elementwise):
         return _within(y, 0, math.inf, lambda y: (jnp.log(y), -jnp.log(y)))
 
 
-class PartialExp(Bijection):
-    """`exp` of some numbers of a vector, the others as they are: their logarithms are what comes before.
+class OfSome(Bijection):
+    """A map of some numbers of a vector by themselves, which leaves the others as they are.
 
     Attributes:
-        which: whether each number is exponentiated.
+        which: whether each number is moved.
     """
 
     which: tuple[bool, ...] = eqx.field(static=True)
@@ -106,6 +106,10 @@ class PartialExp(Bijection):
     @property
     def increasing(self) -> bool:
         return True
+
+
+class PartialExp(OfSome):
+    """`exp` of some numbers of a vector, the others as they are: their logarithms are what comes before."""
 
     def _forward_and_log_det(self, x: Float[Array, " D"]) -> tuple[Float[Array, " D"], Scalar]:
         which = np.array(self.which)
