@@ -21,7 +21,7 @@ class Source:
 
     Attributes:
         folder: the folder of these files in the cache, and in the folder that PUSHFORWARD_DATA names.
-        mirrors: addresses that a file's name is added to, tried in turn.
+        mirrors: addresses that a file's name is added to, tried in turn; none where the files have no public address.
         sha256: the hash of every file, in hexadecimal.
         archive: name and hash of the tar file that the mirrors have in place of the files, its members.
     """
@@ -39,6 +39,10 @@ def fetch(source: Source, file: str) -> Path:
         UserError: it is missing or altered there, or no mirror has it.
     """
     root = os.environ.get(FOLDER_VARIABLE)
+    if not root and not source.mirrors:
+        raise UserError(
+            f"{file} has no public address: set {FOLDER_VARIABLE} to a folder that holds {source.folder}/{file}"
+        )
     return _find(Path(root), source, file) if root else _download(source, file)
 
 

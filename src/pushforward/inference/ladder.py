@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
@@ -66,6 +66,7 @@ class Rung:
         estimate: what importance sampling from it finds.
         outside: share of its draws at which the posterior has no density, or is not a number.
         seconds: since the start of the ladder.
+        evaluations: of the density with its gradient, in the training of this rung.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Rung:
     estimate: ImportanceEstimate
     outside: float
     seconds: float
+    evaluations: int = 0
 
     @property
     def trusted(self) -> bool:
@@ -133,9 +135,10 @@ def climb(
         """Seconds, less twice those that judging a rung has taken: of larger flows it takes longer."""
         return seconds - (time.perf_counter() - began) - 2 * max(spent_on_judging)
 
-    def add(name: str, flow: Pushforward) -> None:
+    def add(name: str, flow: Pushforward, steps: int = 0) -> None:
         trained = time.perf_counter()
-        rungs.append(judged(name, target, flow, key_judge, trained - began))
+        rung = judged(name, target, flow, key_judge, trained - began)
+        rungs.append(replace(rung, evaluations=steps * BATCH_SIZE))
         spent_on_judging.append(time.perf_counter() - trained)
         if on_rung is not None:
             on_rung(rungs[-1])
@@ -150,10 +153,10 @@ def climb(
             continue
         name, make = _approximation(target, start.standard, layers, width)
         try:
-            flow = _trained(target, make, how, jax.random.fold_in(key_train, index), lent, name, on_progress)
+            flow, steps = _trained(target, make, how, jax.random.fold_in(key_train, index), lent, name, on_progress)
         except Diverged:
             continue
-        add(name, flow)
+        add(name, flow, steps)
     return rungs
 
 
@@ -246,7 +249,8 @@ def _trained(
     seconds: float,
     name: str,
     on_progress: OnProgress | None,
-) -> Pushforward:
+) -> tuple[Pushforward, int]:
+    """The flow, and the steps of its training."""
     key_make, key_fit = jax.random.split(key)
     began = time.perf_counter()
     rate = how.learning_rate * min(1.0, 50 / target.dim)
@@ -269,4 +273,4 @@ def _trained(
         average_decay=AVERAGE_DECAY,
         on_progress=progress,
     )
-    return member(trained.model, 0)
+    return member(trained.model, 0), trained.steps

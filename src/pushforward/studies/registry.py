@@ -18,6 +18,7 @@ STUDIES: dict[str, str] = {
     "vp-bound": "pushforward.studies.density_of_states:BOUND",
     "loss-landscape": "pushforward.studies.loss_landscape:LANDSCAPE",
     "training-stability": "pushforward.studies.training_stability:STABILITY",
+    "posteriordb": "pushforward.studies.posteriordb:POSTERIORDB",
     "out-of-distribution": "pushforward.studies.out_of_distribution:OUT_OF_DISTRIBUTION",
 }
 """Each study, with the `StudyKind` that says what it is."""

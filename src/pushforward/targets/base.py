@@ -132,7 +132,10 @@ class Target:
         (batch,) = batches
         one = (lambda values: values["z"]) if self.model is None else self.model.unconstrain
         rows = [one({name: array[index] for name, array in arrays.items()}) for index in np.ndindex(*batch)]
-        return jnp.stack(rows).reshape(*batch, self.dim)
+        z = jnp.stack(rows)
+        if not np.isfinite(z).all():
+            raise ValueError(f"a parameter of {self.name} lies outside of its support")
+        return z.reshape(*batch, self.dim)
 
     def log_densities(self, x: Float[Array, "... D"]) -> Float[Array, "..."]:
         """Unnormalised log density of a batch, `(*batch, D)` -> `batch`."""

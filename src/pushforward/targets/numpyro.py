@@ -125,10 +125,7 @@ def _from_numpyro(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
         given = {key: jnp.asarray(values[key]) for key in latent}
         rest = {key: value for key, value in given.items() if key not in angles}
         moved = unconstrain_fn(with_angles(given), args, kwargs, rest) | {key: given[key] for key in angles}
-        z = jnp.concatenate([moved[key].ravel() for key in shapes])
-        if not np.isfinite(z).all():
-            raise ValueError("a parameter lies outside of its support")
-        return z
+        return jnp.concatenate([moved[key].ravel() for key in shapes])
 
     def predict(key: PRNGKeyArray, values: Values) -> Values:
         given = {site: values[site] for site in latent}

@@ -10,6 +10,7 @@ from pushforward.distributions import Pushforward
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.models import make_ensemble
 from pushforward.experiments.runs import Run
+from pushforward.experiments.targets import named_target
 from pushforward.targets import Target, is_path
 from pushforward.training import Checkpoints, member, restore_models
 
@@ -24,9 +25,9 @@ class FitRun(Run):
     def target(self) -> Target:
         """What was fitted."""
         config = self.config
-        if is_path(config.target) and config.log_z is None:
-            return targets.cut_open(targets.from_source(config.target, config.dim, config.data))
-        return targets.make(config.target, config.dim, log_z=config.log_z)
+        if config.log_z is not None:
+            return targets.make(config.target, config.dim, log_z=config.log_z)
+        return targets.cut_open(named_target(config.target, config.dim, config.data))
 
     def prepare(self) -> None:
         eqx.filter_eval_shape(make_ensemble, self.config, self.target.dim)

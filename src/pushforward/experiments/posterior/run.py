@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from pushforward import targets
 from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
 from pushforward.errors import UserError
 from pushforward.evaluation import ImportanceEstimate
 from pushforward.experiments.posterior.config import PosteriorConfig
 from pushforward.experiments.runs import Run
+from pushforward.experiments.targets import named_target
 from pushforward.inference import Chains, Diagnosis, Posterior, Rung
 from pushforward.saving import load_flow, save
-from pushforward.targets import Target, is_path
+from pushforward.targets import Target
 from pushforward.training import Checkpoints
 
 FLOW, DRAWS, CHAINS, NETCDF = "flow.pf", "draws.npz", "chains.npz", "posterior.nc"
@@ -32,10 +32,7 @@ class PosteriorRun(Run):
     @cached_property
     def target(self) -> Target:
         """What was fitted."""
-        config = self.config
-        if is_path(config.target):
-            return targets.from_source(config.target, config.dim, config.data)
-        return targets.make(config.target, config.dim)
+        return named_target(self.config.target, self.config.dim, self.config.data)
 
     def prepare(self) -> None:
         self.target.describe()

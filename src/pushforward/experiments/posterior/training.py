@@ -80,4 +80,10 @@ def _kept(run: PosteriorRun, posterior: Posterior, seconds: float, ladder: list[
 def _of(rung: Rung) -> dict[str, Any]:
     numbers = {"elbo": rung.elbo, "elbo_std_error": rung.elbo_std_error, **asdict(rung.estimate)}
     finite = {name: None if value is None else finite_or_none(value) for name, value in numbers.items()}
-    return {"name": rung.name, **finite, "outside": rung.outside, "seconds": rung.seconds}
+    return {
+        "name": rung.name,
+        **finite,
+        "outside": rung.outside,
+        "seconds": rung.seconds,
+        "evaluations": rung.evaluations,
+    }

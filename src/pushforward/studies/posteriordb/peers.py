@@ -1,0 +1,105 @@
+"""Other ways to approximate the posterior of a NumPyro model: guides, Pathfinder and NUTS."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import blackjax
+import jax
+import numpy as np
+import optax
+from jaxtyping import Float
+
+from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
+
+PATHS = 8
+PARTICLES, LEARNING_RATE = 16, 1e-2
+CHAINS = 4
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """Draws in the coordinates of a target.
+
+    Attributes:
+        coordinates: `(n, D)`.
+        log_q: log density of what was drawn from, in nats.
+    """
+
+    coordinates: Float[np.ndarray, "n D"]
+    log_q: Float[np.ndarray, " n"]
+
+
+def pathfinder(target: Target, key: PRNGKeyArray, draws: int) -> Approximation:
+    """Draws of Pathfinder from several starts (Zhang et al., 2022).
+
+    Args:
+        target: the posterior.
+        key: for starts and draws.
+        draws: of all paths together.
+    """
+    key_starts, key_paths = jax.random.split(key)
+    # The starts of Stan: uniform in [-2, 2] in each coordinate.
+    starts = jax.random.uniform(key_starts, (PATHS, target.dim), minval=-2, maxval=2)
+
+    def run(key: PRNGKeyArray, starts: Float[jax.Array, "paths D"]) -> tuple[jax.Array, jax.Array]:
+        state, _ = blackjax.multipathfinder(target.log_density).init(key, starts, draws // PATHS)
+        return state.samples, state.logq
+
+    samples, log_q = jax.jit(run)(key_paths, starts)
+    return Approximation(np.asarray(samples).reshape(-1, target.dim), np.asarray(log_q, np.float64).ravel())
+
+
+def guided(
+    model: Callable[..., Any], arguments: dict[str, Any], guide: str, key: PRNGKeyArray, steps: int, draws: int
+) -> Approximation:
+    """Draws of a guide of NumPyro, trained by its `SVI` with 16 draws a step and Adam, 0.01 and a cosine.
+
+    Args:
+        model: a NumPyro model.
+        arguments: of it.
+        guide: its class, by name.
+        key: for training and draws.
+        steps: of Adam.
+        draws: of the guide.
+    """
+    from numpyro.infer import SVI, Trace_ELBO, autoguide
+
+    # The law of AutoNormal, as one of all coordinates.
+    name = "AutoDiagonalNormal" if guide == "AutoNormal" else guide
+    made = getattr(autoguide, name)(model)
+    key_train, key_draws = jax.random.split(key)
+    particles = 1 if name == "AutoLaplaceApproximation" else PARTICLES
+    svi = SVI(model, made, optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps)), Trace_ELBO(particles))
+    result = svi.run(key_train, steps, progress_bar=False, **arguments)
+    law = made.get_posterior(result.params)
+
+    def drawn(key: PRNGKeyArray) -> tuple[jax.Array, jax.Array]:
+        x, intermediates = law.sample_with_intermediates(key, (draws,))
+        return x, law.log_prob(x, intermediates) if intermediates else law.log_prob(x)
+
+    x, log_q = jax.jit(drawn)(key_draws)
+    # That of a Normal without correlations is one number a coordinate.
+    return Approximation(np.asarray(x), np.asarray(log_q, np.float64).reshape(draws, -1).sum(axis=1))
+
+
+def nuts(
+    model: Callable[..., Any], arguments: dict[str, Any], key: PRNGKeyArray, warm_up: int, draws: int
+) -> tuple[dict[str, Float[np.ndarray, "chains draws ..."]], float]:
+    """Draws of NumPyro's NUTS at its defaults, by name, and the share that diverged; 4 chains side by side.
+
+    Args:
+        model: a NumPyro model.
+        arguments: of it.
+        key: for the chains.
+        warm_up: transitions before.
+        draws: of each chain.
+    """
+    from numpyro.infer import MCMC, NUTS
+
+    options = {"num_warmup": warm_up, "num_samples": draws, "num_chains": CHAINS}
+    chains = MCMC(NUTS(model), chain_method="vectorized", progress_bar=False, **options)
+    chains.run(key, **arguments)
+    found = {name: np.asarray(values) for name, values in chains.get_samples(group_by_chain=True).items()}
+    return found, float(np.mean(chains.get_extra_fields()["diverging"]))
