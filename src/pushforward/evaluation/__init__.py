@@ -9,6 +9,7 @@ from pushforward.evaluation.ais import (
     sigmoidal_schedule,
     tune_step_sizes,
 )
+from pushforward.evaluation.coverage import Coverage, contradiction, coverage
 from pushforward.evaluation.grid import GridEstimate, grid_estimate
 from pushforward.evaluation.importance import ImportanceEstimate, importance_estimate, log_weights
 from pushforward.evaluation.judge import Judgement, judge
@@ -19,11 +20,14 @@ __all__ = [
     "AUROC",
     "ROC",
     "AISResult",
+    "Coverage",
     "GridEstimate",
     "ImportanceEstimate",
     "Judgement",
     "ais",
     "auroc",
+    "contradiction",
+    "coverage",
     "grid_estimate",
     "importance_estimate",
     "judge",

@@ -147,11 +147,42 @@ def ais(
         >>> steps = tune_step_sizes(log_density, start, betas, key_tune, chains=16, leapfrog_steps=10)
         >>> ais(log_density, start, betas, steps, key, chains=16, leapfrog_steps=10).log_z
     """
+    _, result = annealed_draws(log_density, start, betas, step_sizes, key, chains=chains, leapfrog_steps=leapfrog_steps)
+    return result
+
+
+def annealed_draws(
+    log_density: LogDensity,
+    start: Pushforward,
+    betas: Float[Array, " betas"],
+    step_sizes: Float[Array, " betas-2"],
+    key: PRNGKeyArray,
+    *,
+    chains: int,
+    leapfrog_steps: int,
+) -> tuple[Float[Array, "chains ..."], AISResult]:
+    """Where the chains of `ais` end, and what they found: by their weights, draws from the density.
+
+    With betas that rise to 2 they are draws from `f^2 / q`, of which the alpha = 2 divergence is made (Midgley et al.,
+    2023, "Flow annealed importance sampling bootstrap", section 3): it is on the same path, beyond f.
+
+    Args:
+        log_density: unnormalised log density of one point in nats; may be `-inf`.
+        start: where the path begins.
+        betas: inverse temperatures, strictly increasing from 0.
+        step_sizes: of the leapfrog integrator, in the coordinates of the base, at each beta but the first and last.
+        key: for the samples and the transitions.
+        chains: independent chains.
+        leapfrog_steps: of one Hamiltonian trajectory.
+
+    Returns:
+        Points `(chains, *event shape)`, those of the last transition, and the weights that belong to them.
+    """
     path = _Path(log_density, start)
     key_start, key_chains = jax.random.split(key)
     epsilon = start.base.sample(key_start, (chains,))
-    log_weights, acceptance = _anneal(path, epsilon, betas, step_sizes, key_chains, leapfrog_steps)
-    return AISResult(log_weights, acceptance, reverse=False)
+    points, log_weights, acceptance = _anneal(path, epsilon, betas, step_sizes, key_chains, leapfrog_steps)
+    return jax.vmap(path.bijection.forward)(points.epsilon), AISResult(log_weights, acceptance, reverse=False)
 
 
 def reverse_ais(
@@ -184,7 +215,7 @@ def reverse_ais(
     path = _Path(log_density, start)
     one = path.bijection.inverse(exact_sample)
     epsilon = jnp.broadcast_to(one, (chains, *one.shape))
-    log_weights, acceptance = _anneal(path, epsilon, betas[::-1], step_sizes[::-1], key, leapfrog_steps)
+    _, log_weights, acceptance = _anneal(path, epsilon, betas[::-1], step_sizes[::-1], key, leapfrog_steps)
     return AISResult(log_weights, acceptance[::-1], reverse=True)
 
 
@@ -325,8 +356,8 @@ def _anneal(
     step_sizes: Float[Array, " betas-2"],
     key: PRNGKeyArray,
     leapfrog_steps: int,
-) -> tuple[Float[Array, " chains"], Float[Array, " betas-2"]]:
-    """Log weights and mean acceptance of chains that start at `epsilon` and follow `betas`, up or down.
+) -> tuple[_Point, Float[Array, " chains"], Float[Array, " betas-2"]]:
+    """Ends, log weights and mean acceptance of chains that start at `epsilon` and follow `betas`, up or down.
 
     Both directions are a weight update, then a transition at the next beta, and so on until the last weight update:
     with transitions that are reversible each is the other one backwards.
@@ -344,5 +375,5 @@ def _anneal(
         return (points, log_weights + distance * points.log_ratio), jnp.mean(acceptance)
 
     inputs = betas[1:-1], distances[1:], step_sizes, jax.random.split(key, len(step_sizes))
-    (_, log_weights), acceptance = lax.scan(step, (points, distances[0] * points.log_ratio), inputs)
-    return log_weights, acceptance
+    (points, log_weights), acceptance = lax.scan(step, (points, distances[0] * points.log_ratio), inputs)
+    return points, log_weights, acceptance

@@ -1,7 +1,8 @@
 """A posterior that a flow was fitted to: its draws, its weights, what they say, and how far they can be trusted."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,10 +16,12 @@ from rich.console import Console
 
 from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
-from pushforward.evaluation import smoothed_weights, verdict
+from pushforward.evaluation import Coverage, contradiction, coverage, smoothed_weights, verdict
+from pushforward.evaluation.coverage import CHAINS, LEAPFROGS
 from pushforward.inference.chains import Chains, resampled, run_chains
 from pushforward.inference.kernels import Method
 from pushforward.inference.ladder import GOOD_ESS, Rung, best, climb
+from pushforward.inference.starts import wide_start, widened
 from pushforward.inference.summary import Summary, summarise, unrolled
 from pushforward.targets import Target
 from pushforward.targets.callbacks import naming_failures
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from xarray import DataTree
 
 DRAWS = 20_000
+TEMPERATURES, FEWEST = 256, 16
+CHECKING = 0.25
+"""Of the seconds of a fit, what its check may take."""
 
 Draws = dict[str, Float[np.ndarray, "n ..."]]
 Resample = Literal["psis", "none"]
@@ -44,6 +50,7 @@ class Posterior:
         log_p: unnormalised log posterior at each draw, in nats.
         log_q: log density of the flow at each draw.
         chains: those that `refine` ran, if any.
+        coverage: what draws from a wide start say, where they were made.
     """
 
     target: Target
@@ -51,7 +58,8 @@ class Posterior:
     coordinates: Float[np.ndarray, "n D"]
     log_p: Float[np.ndarray, " n"]
     log_q: Float[np.ndarray, " n"]
-    chains: Chains | None = field(default=None)
+    chains: Chains | None = None
+    coverage: Coverage | None = None
 
     @property
     def best(self) -> Rung:
@@ -104,12 +112,13 @@ class Posterior:
 
     @property
     def trusted(self) -> bool:
-        """Whether the weighted draws can be trusted: k-hat is at most 0.7, or nearly all draws count."""
-        return self.best.usable
+        """Whether the weighted draws can be trusted: k-hat is at most 0.7, or nearly all draws count, and no check of
+        the coverage says that a part of the posterior is missing."""
+        return self.best.usable and not (self.coverage is not None and self.coverage.contradicts)
 
     @property
     def verdict(self) -> str:
-        """What k-hat, ESS or the chains say, with the number that is determined worst, and what to do."""
+        """What k-hat, ESS and coverage, or the chains say, the number that is determined worst, and what to do."""
         if self.chains is not None:
             return self.chains.verdict
         worst, found = self.summary().worst, self.best.estimate
@@ -120,6 +129,8 @@ class Posterior:
         words += f"; {worst.name} is determined worst, its mean to {worst.uncertainty:.3f} sd"
         if self.best.outside:
             words += f"; {self.best.outside:.1%} of the draws have weight 0: the posterior has no density there"
+        if self.coverage is not None:
+            words += f"; {self.coverage.verdict}"
         return words if self.trusted else f"{words}; do not use these numbers: refine, or give more seconds"
 
     def sample(self, key: PRNGKeyArray, n: int, *, resample: Resample = "psis") -> Draws:
@@ -184,7 +195,32 @@ class Posterior:
                 constrain=lambda coordinates: self.on_a_line(self.constrained(coordinates)),
                 on_round=lambda chains: told(console, chains.verdict),
             )
-        return Posterior(self.target, self.rungs, self.coordinates, self.log_p, self.log_q, chains)
+        return replace(self, chains=chains)
+
+    def checked(self, key: PRNGKeyArray, *, seconds: float = 30) -> "Posterior":
+        """The same with a check of its coverage, by annealed importance sampling from two starts.
+
+        One is a Normal law three times as wide as the draws, the other the flow from a base twice as wide: modes are
+        found by the one, thin parts by the other. What says most against the flow is kept.
+
+        Args:
+            key: for everything random.
+            seconds: about what it may take beside compiling, by which the temperatures are chosen.
+        """
+        with double_precision(), naming_failures():
+            starts = (wide_start(self.target, self.coordinates), TEMPERATURES), (widened(self.flow), TEMPERATURES // 4)
+            pace = _seconds_of_a_transition(self.target, self.coordinates)
+            found = [
+                coverage(
+                    self.flow,
+                    self.target,
+                    start,
+                    jax.random.fold_in(key, index),
+                    temperatures=max(FEWEST, min(temperatures, int(seconds / 2 / pace))),
+                )
+                for index, (start, temperatures) in enumerate(starts)
+            ]
+        return replace(self, coverage=contradiction(found))
 
     def to_arviz(self) -> "DataTree":
         """The posterior as ArviZ takes it: draws, `sample_stats`, observed data, predictions, log-likelihoods.
@@ -261,7 +297,21 @@ def fit(
             on_rung=lambda rung: told(console, str(rung)),
             on_progress=lambda name, spent, limit: status.update(f"{name}: {spent:.0f} of {limit:.0f} s"),
         )
-    return Posterior(target, rungs, *draw(target, best(rungs).flow, key_draws, draws))
+    fitted = Posterior(target, rungs, *draw(target, best(rungs).flow, key_draws, draws))
+    with console.status("looking for what the flow misses"):
+        fitted = fitted.checked(jax.random.fold_in(key_draws, 1), seconds=seconds * CHECKING)
+    told(console, fitted.verdict)
+    return fitted
+
+
+def _seconds_of_a_transition(target: Target, coordinates: Float[np.ndarray, "n D"]) -> float:
+    """What a transition of the chains of a check takes of the density, by a trial."""
+    gradient = jax.jit(jax.vmap(jax.grad(target.log_density)))
+    points = jnp.asarray(coordinates[:CHAINS])
+    jax.block_until_ready(gradient(points))
+    began = time.perf_counter()
+    jax.block_until_ready(gradient(points))
+    return LEAPFROGS * (time.perf_counter() - began)
 
 
 def told(console: Console, line: str) -> None:

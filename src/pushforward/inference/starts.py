@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import blackjax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,6 +30,7 @@ LEAST_CURVATURE = 1e-6
 PATHFINDER_DRAWS = 2_000
 CHAINS, WARM_UP, KEPT, DOUBLINGS = 4, 300, 300, 7
 LOOK = 4096
+WIDER, TWICE = 3.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,33 @@ def started(target: Target, standard: Bijection, *layers: Bijection) -> Pushforw
         return Pushforward(Normal.standard(target.dim, trained=True), Chain((*layers, standard)))
     onto = OntoCircle(tuple(_is_angle(target).tolist()))
     return Pushforward(Normal.standard(target.dim), Chain((onto, *layers, standard)))
+
+
+def wide_start(target: Target, draws: Float[np.ndarray, "n D"]) -> Pushforward:
+    """A Normal law around draws, of three times their standard deviations, and as wide as the box of the target.
+
+    Args:
+        target: whose coordinates they are; angles are uniform.
+        draws: of an approximation.
+    """
+    moments = _moments(target, draws)
+    if moments is None:
+        raise UserError(f"{target.name}: the draws have no finite moments")
+    mean, covariance = moments
+    covariance = WIDER**2 * covariance
+    if target.box is not None:
+        covariance += jnp.diag(jnp.array([(high - low) ** 2 / 4 for low, high in target.box]))
+    return started(target, _standard(target, mean, covariance))
+
+
+def widened(flow: Pushforward) -> Pushforward:
+    """The law of a flow whose base is twice as wide: it reaches what the flow has pushed to its edge.
+
+    Args:
+        flow: with a Normal base.
+    """
+    base: Any = flow.base
+    return Pushforward(eqx.tree_at(lambda base: base.log_scale, base, base.log_scale + math.log(TWICE)), flow.bijection)
 
 
 FINDERS = (("Laplace", laplace, 0.5), ("warm-up", warm_up, 0.01), ("Pathfinder", pathfinder, 0.0))

@@ -1,6 +1,7 @@
 """The fit of a posterior on disk."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
 from pushforward.errors import UserError
-from pushforward.evaluation import ImportanceEstimate
+from pushforward.evaluation import Coverage, ImportanceEstimate
 from pushforward.experiments.posterior.config import PosteriorConfig
 from pushforward.experiments.runs import Run
 from pushforward.experiments.targets import named_target
@@ -59,7 +60,12 @@ class PosteriorRun(Run):
         with double_precision():
             rung = Rung(**best, flow=load_flow(self.folder / FLOW), estimate=estimate)
         with np.load(self.folder / DRAWS) as draws:
-            return Posterior(self.target, [rung], **draws, chains=self._chains())
+            return Posterior(self.target, [rung], **draws, chains=self._chains(), coverage=self._coverage())
+
+    def _coverage(self) -> Coverage | None:
+        # Runs before there was a check have none; a number that is not finite is null there.
+        saved = self.result.get("coverage")
+        return saved and Coverage(**{name: math.nan if value is None else value for name, value in saved.items()})
 
     def _chains(self) -> Chains | None:
         path = self.folder / CHAINS

@@ -68,6 +68,7 @@ def _kept(run: PosteriorRun, posterior: Posterior, seconds: float, ladder: list[
         "verdict": posterior.verdict,
         "trusted": posterior.trusted if chains is None else chains.agreed,
         "refined": chains is not None,
+        "coverage": None if posterior.coverage is None else _finite(asdict(posterior.coverage)),
         "warnings": [],
         "seconds": seconds,
         "command": run.config.command(),
@@ -79,11 +80,9 @@ def _kept(run: PosteriorRun, posterior: Posterior, seconds: float, ladder: list[
 
 def _of(rung: Rung) -> dict[str, Any]:
     numbers = {"elbo": rung.elbo, "elbo_std_error": rung.elbo_std_error, **asdict(rung.estimate)}
-    finite = {name: None if value is None else finite_or_none(value) for name, value in numbers.items()}
-    return {
-        "name": rung.name,
-        **finite,
-        "outside": rung.outside,
-        "seconds": rung.seconds,
-        "evaluations": rung.evaluations,
-    }
+    exact = {"outside": rung.outside, "seconds": rung.seconds, "evaluations": rung.evaluations}
+    return {"name": rung.name, **_finite(numbers), **exact}
+
+
+def _finite(numbers: dict[str, float | None]) -> dict[str, float | None]:
+    return {name: None if value is None else finite_or_none(value) for name, value in numbers.items()}

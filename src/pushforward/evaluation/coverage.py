@@ -1,0 +1,138 @@
+"""Whether a flow is where its target has mass: a check by draws that did not come from the flow."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pushforward.distributions import Pushforward
+from pushforward.evaluation.ais import annealed_draws, log_mean_exp, sigmoidal_schedule, tune_step_sizes
+from pushforward.evaluation.importance import BATCH
+from pushforward.targets import Target
+from pushforward.types import PRNGKeyArray
+
+OUTSIDE = 1e-3
+MISSED = 0.005
+LEAST_DRAWS = 50
+NORMAL_QUANTILE = 1.959964
+CHAINS, PILOT, LEAPFROGS = 1024, 64, 6
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a target lies where a flow hardly is.
+
+    Attributes:
+        outside: share of the target's mass where the flow's density is below that at 99.9% of its own draws; 0.001
+            where the flow is the target.
+        low: lower end of its interval at 95%, Wilson's with `ess` for the number of draws.
+        high: upper end.
+        ess: effective number of the draws that were not the flow's.
+        log_z: what they find for log Z, in nats: below it on average, and too low where they miss something too.
+        log_z_std_error: its standard error.
+    """
+
+    outside: float
+    low: float
+    high: float
+    ess: float
+    log_z: float
+    log_z_std_error: float
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether more than 0.5% of the target lies outside, beyond doubt."""
+        return self.conclusive and self.low > MISSED
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether there are draws enough to say anything."""
+        return self.ess >= LEAST_DRAWS
+
+    @property
+    def verdict(self) -> str:
+        """What it says, in words."""
+        if not self.conclusive:
+            return f"coverage unknown: {self.ess:.0f} effective draws from a wide start are too few"
+        found = (
+            f"{self.outside:.1%} ({self.low:.1%} to {self.high:.1%}) of the mass lies outside the flow's 99.9% region"
+        )
+        if self.contradicts:
+            return f"the flow misses a part of the target: from a wide start, {found}"
+        return f"nothing is missing that a wide start reaches: {found}"
+
+
+def coverage(
+    flow: Pushforward,
+    target: Target,
+    start: Pushforward,
+    key: PRNGKeyArray,
+    *,
+    chains: int = CHAINS,
+    temperatures: int = 256,
+) -> Coverage:
+    """Annealed importance sampling from a wide start to the target, and where its draws lie under the flow.
+
+    The weights of the flow's own draws cannot see what it misses; those of chains that start at its draws neither. The
+    chains here start elsewhere, are independent, and their weights are those of the target. A part that they do not
+    reach from the start stays unseen, so that the check can contradict a fit, and cannot prove it.
+
+    Args:
+        flow: fitted to the target.
+        target: what it was fitted to.
+        start: where the chains begin: wider than the target, and in no need of the flow.
+        key: for everything random.
+        chains: independent ones.
+        temperatures: between start and target, each with one Hamiltonian transition.
+    """
+    key_tune, key_chains, key_flow = jax.random.split(key, 3)
+    betas = sigmoidal_schedule(temperatures)
+
+    @eqx.filter_jit
+    def annealed(start: Pushforward) -> tuple[Array, Array]:
+        steps = tune_step_sizes(target.log_density, start, betas, key_tune, chains=PILOT, leapfrog_steps=LEAPFROGS)
+        points, result = annealed_draws(
+            target.log_density, start, betas, steps, key_chains, chains=chains, leapfrog_steps=LEAPFROGS
+        )
+        return points, result.log_weights
+
+    @eqx.filter_jit
+    def under_flow(flow: Pushforward, points: Float[Array, "n D"]) -> tuple[Array, Array]:
+        own = jax.lax.map(lambda key: flow.sample_and_log_prob(key, (BATCH,))[1], jax.random.split(key_flow, 8))
+        return flow.log_prob(points), jnp.quantile(own.ravel(), OUTSIDE)
+
+    points, weighed = annealed(start)
+    log_weights = np.nan_to_num(np.asarray(weighed, np.float64), nan=-np.inf)
+    if np.isneginf(log_weights).all():
+        return Coverage(math.nan, 0.0, 1.0, 0.0, -math.inf, math.inf)
+    log_q, threshold = map(np.asarray, under_flow(flow, points))
+    weights = np.exp(log_weights - log_weights.max())
+    weights /= weights.sum()
+    ess = float(1 / np.sum(weights**2))
+    # A density that is not a number there is no density that the flow has.
+    share = float(weights @ ~(log_q >= threshold))
+    log_z, error = log_mean_exp(jnp.asarray(log_weights))
+    return Coverage(share, *_wilson(share, ess), ess, float(log_z), float(error))
+
+
+def contradiction(found: Sequence[Coverage]) -> Coverage:
+    """Of several checks, the one that says most against the flow, among those that are conclusive if any is.
+
+    Args:
+        found: one or more.
+    """
+    return max(found, key=lambda each: (each.conclusive, each.low, each.ess))
+
+
+def _wilson(share: float, draws: float) -> tuple[float, float]:
+    """The interval of Wilson, 1927, at 95% for a share of so many draws."""
+    z = NORMAL_QUANTILE
+    centre = share + z**2 / (2 * draws)
+    half = z * math.sqrt(share * (1 - share) / draws + z**2 / (4 * draws**2))
+    scale = 1 + z**2 / draws
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
