@@ -11,6 +11,7 @@ import optax
 from pushforward.experiments.config import TrainingConfig
 from pushforward.experiments.progress import training_progress
 from pushforward.experiments.runs import Run, environment
+from pushforward.objectives import Remembering
 from pushforward.training import Fit, fit
 from pushforward.training.state import Loss
 from pushforward.types import PRNGKeyArray
@@ -24,7 +25,7 @@ def purpose_key(config: TrainingConfig, purpose: int) -> PRNGKeyArray:
 def train(
     run: Run,
     make_models: Callable[[], Any],
-    loss: Loss,
+    loss: Loss | Remembering,
     optimizer: optax.GradientTransformation,
     *,
     quiet: bool,

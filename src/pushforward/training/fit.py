@@ -13,6 +13,7 @@ import optax
 from jaxtyping import Float, Int, PyTree
 
 from pushforward.errors import UserError
+from pushforward.objectives import Remembering
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.members import Devices
 from pushforward.training.optimizer import cooled
@@ -106,7 +107,7 @@ class Interrupted(KeyboardInterrupt):
 
 def fit(
     models: M,
-    loss: Loss,
+    loss: Loss | Remembering,
     *,
     key: PRNGKeyArray,
     steps: int,
@@ -133,8 +134,9 @@ def fit(
 
     Args:
         models: an ensemble, made by `ensemble`.
-        loss: a scalar; its key differs with member and step. Arrays of a loss that is a pytree, such as the data set
-            in `objectives.ForwardKL`, stay on the device and are not compiled in.
+        loss: a scalar; its key differs with member and step. An `objectives.Remembering` one takes and returns a memory
+            too. Arrays of a loss that is a pytree, such as the data set in `objectives.ForwardKL`, stay on the device
+            and are not compiled in.
         key: the source of all randomness.
         steps: updates in all, those before a checkpoint included.
         optimizer: an Optax transformation.
@@ -166,7 +168,7 @@ def fit(
     run = devices.compile(Problem.advance, problem, split=2, scalars=2)
     judge = devices.compile(Validation.check, Validation(static, validate), split=1, scalars=1) if validate else None
     # The loop gives its buffers away, so they must not be the caller's.
-    state = problem.start(parameters, fixed, members, validate is not None)
+    state = problem.start(parameters, fixed, keys, validate is not None)
     state, step = jax.device_put(state, devices.split, may_alias=False), 0
     if checkpoints is not None and (saved := checkpoints.steps()):
         step = saved[-1]

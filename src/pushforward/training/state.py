@@ -11,6 +11,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from pushforward.objectives import Remembering
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.members import over_members
 from pushforward.types import PRNGKeyArray
@@ -20,6 +21,8 @@ Loss = Callable[[Any, PRNGKeyArray, Int[Array, ""]], Float[Array, ""]]
 Validate = Callable[[Any], Float[Array, ""]]
 
 NEVER = -1
+BEFORE = 2**31 - 1
+"""In place of the step in the key of what is drawn before the first."""
 
 
 class Best(NamedTuple):
@@ -41,6 +44,7 @@ class State(NamedTuple):
     diverged_leaf: Int[Array, " members"]
     best: Best | None = None
     average: PyTree = None
+    memory: PyTree = None
 
     @property
     def judged(self) -> PyTree:
@@ -103,12 +107,13 @@ class Problem(eqx.Module):
     """
 
     static: PyTree
-    loss: Loss
+    loss: Loss | Remembering
     optimizer: optax.GradientTransformation
     average_decay: float | None
 
-    def start(self, parameters: PyTree, fixed: PyTree, members: int, validated: bool) -> State:
+    def start(self, parameters: PyTree, fixed: PyTree, keys: Key[Array, " members"], validated: bool) -> State:
         """The state before the first step."""
+        members = len(keys)
         never = jnp.full(members, NEVER, int)
         lowest, at = jnp.full(members, jnp.inf, float), jnp.zeros(members, int)
         return State(
@@ -120,7 +125,17 @@ class Problem(eqx.Module):
             diverged_leaf=never,
             best=Best(parameters, lowest, at) if validated else None,
             average=None if self.average_decay is None else parameters,
+            memory=self._remembered(parameters, fixed, keys) if isinstance(self.loss, Remembering) else None,
         )
+
+    def _remembered(self, parameters: PyTree, fixed: PyTree, keys: Key[Array, " members"]) -> PyTree:
+        assert isinstance(self.loss, Remembering)
+        begin = self.loss.start
+
+        def one(parameters: PyTree, fixed: PyTree, key: PRNGKeyArray) -> PyTree:
+            return begin(eqx.combine(parameters, fixed, self.static), jax.random.fold_in(key, BEFORE))
+
+        return jax.jit(over_members(one))(parameters, fixed, keys)
 
     def advance(self, state: State, keys: Key[Array, " _"], step: Int[Array, ""], length: Int[Array, ""]) -> State:
         """All members after `length` more updates; one compilation serves every `length`."""
@@ -132,7 +147,9 @@ class Problem(eqx.Module):
 
     def _update(self, state: State, key: PRNGKeyArray, step: Int[Array, ""]) -> State:
         key = jax.random.fold_in(key, step)
-        loss, gradients = jax.value_and_grad(self._value)(state.parameters, state.fixed, key, step)
+        (loss, memory), gradients = jax.value_and_grad(self._value, has_aux=True)(
+            state.parameters, state.fixed, state.memory, key, step
+        )
         finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in [*jax.tree.leaves(gradients), loss]])
         alive = state.diverged_at == NEVER
         good = alive & jnp.all(finite)
@@ -153,10 +170,16 @@ class Problem(eqx.Module):
             diverged_at=jnp.where(diverges, step, state.diverged_at),
             diverged_leaf=jnp.where(diverges, jnp.argmin(finite), state.diverged_leaf),
             average=average,
+            memory=memory,
         )
 
-    def _value(self, parameters: PyTree, fixed: PyTree, key: PRNGKeyArray, step: Int[Array, ""]) -> Float[Array, ""]:
-        return self.loss(eqx.combine(parameters, fixed, self.static), key, step)
+    def _value(
+        self, parameters: PyTree, fixed: PyTree, memory: PyTree, key: PRNGKeyArray, step: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], PyTree]:
+        model = eqx.combine(parameters, fixed, self.static)
+        if isinstance(self.loss, Remembering):
+            return self.loss(model, memory, key, step)
+        return self.loss(model, key, step), None
 
     def _descend(
         self, gradients: PyTree, step: Int[Array, ""], parameters: PyTree, optimizer: PyTree, average: PyTree

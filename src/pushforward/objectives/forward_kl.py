@@ -1,6 +1,4 @@
-"""What training minimises."""
-
-from collections.abc import Callable
+"""`KL(data || q)`: maximum likelihood."""
 
 import equinox as eqx
 import jax
@@ -8,107 +6,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Shaped
 
-from pushforward.border import Shape
 from pushforward.dequantize import Dequantized
-from pushforward.distributions import Distribution, Pushforward
+from pushforward.distributions import Distribution
 from pushforward.probes import refreshed
 from pushforward.types import PRNGKeyArray
-
-__all__ = [
-    "ForwardKL",
-    "HeldOut",
-    "annealing",
-    "free_energy",
-    "log_likelihoods",
-    "path_log_prob",
-    "sample_and_path_log_prob",
-    "scale_gradient",
-]
-
-
-def __dir__() -> list[str]:
-    return __all__
-
-
-def free_energy(
-    flow: Pushforward,
-    log_density: Callable[[Float[Array, "n D"]], Float[Array, " n"]],
-    key: PRNGKeyArray,
-    batch_size: int,
-    *,
-    beta: float | Float[Array, ""] = 1.0,
-    stick_the_landing: bool = False,
-) -> Float[Array, ""]:
-    """Monte Carlo estimate of `E_q[log q(x) - beta log_density(x)]` in nats, with reparameterised gradients.
-
-    With `beta` 1 it is `KL(q || p) - log Z` for the density `p = exp(log_density) / Z` (R&M 2015, equation 15).
-
-    Args:
-        flow: q.
-        log_density: unnormalised log density of a batch.
-        key: for the draws from q.
-        batch_size: number of draws.
-        beta: inverse temperature of the annealing.
-        stick_the_landing: leave out the score term of the gradient, whose mean is 0, so that the variance of the
-            gradient vanishes where q equals p (Roeder, Wu & Duvenaud, 2017, "Sticking the landing").
-    """
-    flow = refreshed(flow, jax.random.fold_in(key, 1))
-    if stick_the_landing:
-        x, log_q = sample_and_path_log_prob(flow, key, (batch_size,))
-    else:
-        x, log_q = flow.sample_and_log_prob(key, (batch_size,))
-    return jnp.mean(log_q - beta * log_density(x))
-
-
-def sample_and_path_log_prob(
-    flow: Pushforward, key: PRNGKeyArray, shape: Shape = ()
-) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
-    """Draws and their log-densities, whose gradient is that along the path of the draw only: no score term.
-
-    The score term has the mean 0, and what is left vanishes where the flow is the target (Roeder, Wu & Duvenaud, 2017,
-    "Sticking the landing", equation 8).
-
-    Args:
-        flow: what is drawn from.
-        key: for the draws.
-        shape: of the batch; one sample, without a batch axis, unless given.
-    """
-    x, log_q, score = flow.sample_and_score(key, shape)
-    return x, path_log_prob(x, log_q, score)
-
-
-def path_log_prob(
-    x: Float[Array, "..."], log_q: Float[Array, "*shape"], score: Float[Array, "..."]
-) -> Float[Array, "*shape"]:
-    """`log_q` with the gradient `score` in `x`, and no other; `x` and `score` are `(*shape, *event shape)`.
-
-    Args:
-        x: draws that gradients flow through.
-        log_q: their log densities.
-        score: gradient of `log_q` at `x`.
-    """
-    event = tuple(range(log_q.ndim, x.ndim))
-    path = jnp.sum(lax.stop_gradient(score) * (x - lax.stop_gradient(x)), event)
-    return lax.stop_gradient(log_q) + path
-
-
-@jax.custom_vjp
-def scale_gradient(x: Float[Array, "..."], factor: Float[Array, "..."]) -> Float[Array, "..."]:
-    """`x`, whose gradient is multiplied by `factor`, which has none."""
-    return x
-
-
-scale_gradient.defvjp(lambda x, factor: (x, factor), lambda factor, gradient: (factor * gradient, None))
-
-
-def annealing(step: Int[Array, ""], steps: int) -> Float[Array, ""]:
-    """The inverse temperature `min(1, 0.01 + step / steps)` of R&M 2015, section 6.2; 1 throughout for `steps` 0.
-
-    Args:
-        step: counted from 0.
-        steps: over which it rises to 1; 0 for none.
-    """
-    return jnp.minimum(1.0, 0.01 + step / steps) if steps else jnp.ones(())
 
 
 class ForwardKL(eqx.Module):
