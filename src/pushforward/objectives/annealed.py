@@ -23,6 +23,7 @@ OBJECTIVES: dict[Divergence, float] = {"alpha": 2.0, "forward-kl": 1.0}
 
 ACCEPTANCE, RATE, SMALLEST, LARGEST = 0.65, 0.1, 1e-4, 1.0
 MOST_CORRECTED = 10.0
+LEAST_ESS, HALVINGS = 0.1, 16
 
 
 class Buffer(NamedTuple):
@@ -32,6 +33,7 @@ class Buffer(NamedTuple):
         x: draws in the coordinates of the target, `(n, D)`.
         log_weights: of each, for what the divergence takes draws from.
         log_q: log density of the flow when the weight was made.
+        exponent: of the weights, at most 1, so that a tenth of the draws count (`LEAST_ESS`).
         log_steps: logarithms of the step sizes of the chains, one a temperature.
         next: where the next draws go.
     """
@@ -39,6 +41,7 @@ class Buffer(NamedTuple):
     x: Float[Array, "n D"]
     log_weights: Float[Array, " n"]
     log_q: Float[Array, " n"]
+    exponent: Float[Array, ""]
     log_steps: Float[Array, " temperatures"]
     next: Int[Array, ""]
 
@@ -48,7 +51,9 @@ class Annealed(Remembering):
 
     The alpha = 2 divergence `log E_p[p / q]` is what the variance of importance weights is made of; its draws end at
     `p^2 / q`, where the flow is thin. `KL(p || q)` takes draws from p. Both are minimised by `-E[log q]` over draws of
-    the buffer that are chosen by their weights; of alpha those follow the flow (equation 10).
+    the buffer that are chosen by their weights; of alpha those follow the flow (equation 10). While the flow is far, a
+    few weights are all that count: they are tempered until a tenth of the draws do, as in adaptive sequential Monte
+    Carlo, and are themselves once the flow is near.
 
     Attributes:
         log_density: unnormalised, of one point, in nats.
@@ -76,6 +81,7 @@ class Annealed(Remembering):
             x=jnp.zeros((size, *model.shape), dtype),
             log_weights=jnp.full(size, -jnp.inf, dtype),
             log_q=jnp.zeros(size, dtype),
+            exponent=jnp.ones((), dtype),
             log_steps=jnp.full(self.temperatures, jnp.log(0.2), dtype),
             next=jnp.zeros((), int),
         )
@@ -93,7 +99,7 @@ class Annealed(Remembering):
             lambda buffer: buffer,
             memory,
         )
-        rows = _chosen(key_rows, buffer.log_weights, self.batch_size)
+        rows = _chosen(key_rows, buffer.exponent * buffer.log_weights, self.batch_size)
         log_q = model.log_prob(buffer.x[rows])
         if self.divergence == "forward-kl":
             return -jnp.mean(log_q), buffer
@@ -121,15 +127,37 @@ class Annealed(Remembering):
         log_q = model.log_prob(x)
         usable = jnp.isfinite(found.log_weights) & jnp.isfinite(log_q)
         log_steps = buffer.log_steps + RATE * (jnp.nan_to_num(found.acceptance) - ACCEPTANCE)
+        log_weights = lax.dynamic_update_slice_in_dim(
+            buffer.log_weights, jnp.where(usable, found.log_weights, -jnp.inf), buffer.next, 0
+        )
         return Buffer(
             x=lax.dynamic_update_slice_in_dim(buffer.x, jnp.where(usable[:, None], x, 0.0), buffer.next, 0),
-            log_weights=lax.dynamic_update_slice_in_dim(
-                buffer.log_weights, jnp.where(usable, found.log_weights, -jnp.inf), buffer.next, 0
-            ),
+            log_weights=log_weights,
             log_q=lax.dynamic_update_slice_in_dim(buffer.log_q, jnp.where(usable, log_q, 0.0), buffer.next, 0),
+            exponent=_exponent(log_weights),
             log_steps=jnp.clip(log_steps, jnp.log(SMALLEST), jnp.log(LARGEST)),
             next=(buffer.next + self.batch_size) % len(buffer.x),
         )
+
+
+def _exponent(log_weights: Float[Array, " n"]) -> Float[Array, ""]:
+    """The largest exponent up to 1 of weights at which their ESS is a tenth of the draws that have any, by halving."""
+    centred = log_weights - jnp.max(log_weights)
+    count = jnp.sum(jnp.isfinite(log_weights))
+
+    def enough(exponent: Float[Array, ""]) -> Array:
+        weights = jnp.where(jnp.isfinite(centred), jnp.exp(exponent * centred), 0.0)
+        return jnp.sum(weights) ** 2 >= LEAST_ESS * count * jnp.sum(weights**2)
+
+    def halve(_: int, interval: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = interval
+        middle = (low + high) / 2
+        good = enough(middle)
+        return jnp.where(good, middle, low), jnp.where(good, high, middle)
+
+    one = jnp.ones((), log_weights.dtype)
+    low, _ = lax.fori_loop(0, HALVINGS, halve, (jnp.zeros_like(one), one))
+    return jnp.where(enough(one), one, low)
 
 
 def _chosen(key: PRNGKeyArray, log_weights: Float[Array, " n"], count: int) -> Int[Array, " count"]:
