@@ -45,6 +45,17 @@ class Mixture(Distribution):
         boxes = eqx.filter_vmap(lambda component: component.support)(self.components)
         return Box(jnp.min(boxes.low, axis=0), jnp.max(boxes.high, axis=0), boxes.integers)
 
+    def sample_each(self, key: PRNGKeyArray, n: int) -> Float[Array, "..."]:
+        """Draws of every component, `(C, n, *event shape)`, differentiable in the components.
+
+        Args:
+            key: for the draws.
+            n: of each.
+        """
+        keys = jax.random.split(key, self.logits.shape[-1])
+        each: Array = eqx.filter_vmap(lambda component, key: component.sample(key, (n,)))(self.components, keys)
+        return each
+
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         key_which, key_components = jax.random.split(key)
         which = jax.random.categorical(key_which, self.logits, shape=shape)

@@ -16,8 +16,9 @@ def loss_curve(
     losses: Float[np.ndarray, "records members"],
     best: int,
     log_z: float | None,
+    name: str = "free energy",
 ) -> Drawing:
-    """The free energy of every restart over training, with its lower bound `-log Z` where that is known.
+    """The loss of every restart over training; of a free energy with its lower bound `-log Z` where that is known.
 
     A restart that diverged has NaN from there on. Huge values of the first steps are left outside the axis.
     """
@@ -33,7 +34,7 @@ def loss_curve(
             axes.axhline(
                 -log_z, color=style.target, linewidth=1.4, linestyle="--", label=f"{MINUS}log Z = {number(-log_z)}"
             )
-        axes.set(ylabel="free energy / nats", ylim=_loss_limits(losses, log_z))
+        axes.set(ylabel=f"{name} / nats", ylim=_loss_limits(losses, log_z))
         _finish_over_steps(axes, steps)
         return figure
 

@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Float
+from scipy.special import logsumexp
 
 from pushforward.distributions import Pushforward
 from pushforward.evaluation.grid import GridEstimate, grid_estimate
@@ -40,7 +41,10 @@ class Judgement:
         reverse_kl_grid: `KL(q || p)` by quadrature, in 2-D.
         forward_kl_grid: `KL(p || q)` by quadrature, in 2-D.
         forward_kl: `KL(p || q)` from exact draws of p, where there are any: they see what q misses.
-        forward_kl_std_error: its standard error.
+        forward_kl_std_error: its standard error, and that of `exact_log_prob`.
+        exact_log_prob: `E_p[log q]` from the same draws.
+        forward_ess: `1 / E_p[p / q]` from the same draws: what `ess_fraction` would be if the flow's own draws saw
+            what it misses.
         log_z: the target's log Z.
         log_z_estimate: log Z by importance sampling from q.
         log_z_std_error: its standard error.
@@ -61,6 +65,8 @@ class Judgement:
     forward_kl_grid: float | None = None
     forward_kl: float | None = None
     forward_kl_std_error: float | None = None
+    exact_log_prob: float | None = None
+    forward_ess: float | None = None
     log_z: float | None = None
     log_z_estimate: float | None = None
     log_z_std_error: float | None = None
@@ -98,7 +104,7 @@ def judge(flow: Pushforward, target: Target, key: PRNGKeyArray, samples: int = 2
     if target.sample is not None and target.log_z is not None:
         x = target.sample(key_exact, EXACT_DRAWS)
         log_p, log_q = target.log_densities(x) - target.log_z, eqx.filter_jit(flow.log_prob)(x)
-        judgement = _judge_by_exact_draws(judgement, np.asarray(log_p - log_q, np.float64))
+        judgement = _judge_by_exact_draws(judgement, *(np.asarray(each, np.float64) for each in (log_p, log_q)))
     try:
         judgement = _judge_by_importance(judgement, importance_estimate(weights))
     except ValueError as error:
@@ -133,15 +139,24 @@ def _judge_by_quadrature(judgement: Judgement, grid: GridEstimate) -> Judgement:
     )
 
 
-def _judge_by_exact_draws(judgement: Judgement, log_ratios: Float[np.ndarray, " n"]) -> Judgement:
-    """By `log p - log q` at draws of p."""
+def _judge_by_exact_draws(
+    judgement: Judgement, log_p: Float[np.ndarray, " n"], log_q: Float[np.ndarray, " n"]
+) -> Judgement:
+    """By both log densities at draws of p."""
+    log_ratios = log_p - log_q
     finite = np.isfinite(log_ratios)
     if not finite.all():
         lost = f"{np.sum(~finite):,} of {len(log_ratios):,} draws of the target"
         found = f"the log-densities are not finite at {lost}: no KL(p‖q) by them"
         return replace(judgement, warnings=[*judgement.warnings, found])
     std_error = log_ratios.std(ddof=1) / math.sqrt(len(log_ratios))
-    return replace(judgement, forward_kl=float(log_ratios.mean()), forward_kl_std_error=float(std_error))
+    return replace(
+        judgement,
+        forward_kl=float(log_ratios.mean()),
+        forward_kl_std_error=float(std_error),
+        exact_log_prob=float(log_q.mean()),
+        forward_ess=float(np.exp(math.log(len(log_ratios)) - logsumexp(log_ratios))),
+    )
 
 
 def _judge_by_importance(judgement: Judgement, estimate: ImportanceEstimate) -> Judgement:

@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from pushforward.border import Shape
-from pushforward.distributions import Pushforward
+from pushforward.distributions import Mixture, Pushforward
 from pushforward.probes import refreshed
 from pushforward.types import PRNGKeyArray
 
@@ -30,17 +30,36 @@ def free_energy(
         flow: q.
         log_density: unnormalised log density of a batch.
         key: for the draws from q.
-        batch_size: number of draws.
+        batch_size: number of draws; of a mixture, rounded up to as many from each component.
         beta: inverse temperature of the annealing.
         stick_the_landing: leave out the score term of the gradient, whose mean is 0, so that the variance of the
             gradient vanishes where q equals p (Roeder, Wu & Duvenaud, 2017, "Sticking the landing").
     """
     flow = refreshed(flow, jax.random.fold_in(key, 1))
+    if isinstance(flow.base, Mixture):
+        return _stratified(flow, flow.base, log_density, key, batch_size, beta)
     if stick_the_landing:
         x, log_q = sample_and_path_log_prob(flow, key, (batch_size,))
     else:
         x, log_q = flow.sample_and_log_prob(key, (batch_size,))
     return jnp.mean(log_q - beta * log_density(x))
+
+
+def _stratified(
+    flow: Pushforward,
+    base: Mixture,
+    log_density: Callable[[Float[Array, "n D"]], Float[Array, " n"]],
+    key: PRNGKeyArray,
+    batch_size: int,
+    beta: float | Float[Array, ""],
+) -> Float[Array, ""]:
+    """The free energy from draws of every component, weighted as the mixture has them: it can be differentiated in
+    the weights, which a draw of the mixture cannot."""
+    count = len(base.logits)
+    z = base.sample_each(key, -(-batch_size // count))
+    x, log_det = jax.vmap(flow.bijection.resolve().forward_and_log_det)(z.reshape(-1, *flow.base.shape))
+    values = base.log_prob(z).ravel() - log_det - beta * log_density(x)
+    return jax.nn.softmax(base.logits) @ jnp.mean(values.reshape(count, -1), axis=1)
 
 
 def sample_and_path_log_prob(

@@ -34,8 +34,19 @@ class FitConfig(FlowConfig, TrainingConfig):
     dim: int | None = None
     """dimensions; 2 unless given, and required for a function of one point"""
 
-    base: Literal["trained", "standard"] = "trained"
-    """N(mu, diag(sigma)^2) with mu and sigma trained, or N(0, I)"""
+    objective: Literal["reverse-kl", "alpha", "forward-kl"] = "reverse-kl"
+    """KL(q || p) from draws of the flow, which may lose modes; or the alpha = 2 divergence or KL(p || q), which find
+    them, from draws that are annealed from the flow to the target (FAB)"""
+
+    spread: float = 1.0
+    """standard deviation of the untrained flow in each coordinate: as wide as the modes are apart, for the annealed
+    objectives"""
+
+    base: Literal["trained", "standard", "mixture"] = "trained"
+    """N(mu, diag(sigma)^2) with mu and sigma trained, N(0, I), or a trained mixture of Normals"""
+
+    components: int = 10
+    """of a mixture"""
 
     learning_rate: float = 1e-2
     """of Adam, at the start of the schedule"""
@@ -61,8 +72,14 @@ class FitConfig(FlowConfig, TrainingConfig):
     def check(self) -> None:
         super().check()
         self.check_flow()
-        check_least(self, dim=1, restarts=1, annealing_steps=0, samples=1000, frames=0)
-        check_positive(self, "learning_rate")
+        check_least(self, dim=1, restarts=1, annealing_steps=0, samples=1000, frames=0, components=1)
+        check_positive(self, "learning_rate", "spread")
+        if self.objective != "reverse-kl" and (self.annealing_steps or self.gradient != "reparameterised"):
+            raise UserError(
+                f"--annealing-steps and --gradient are for --objective reverse-kl, not for {self.objective}"
+            )
+        if self.base == "mixture" and self.gradient != "reparameterised":
+            raise UserError(f"--gradient {self.gradient} takes a base that is no mixture")
         if not self.target:
             raise UserError("give a target: a name that `pushforward list` shows, or module:function")
         if self.data is not None and ":" not in self.target:

@@ -17,7 +17,7 @@ from pushforward.drawing.text import MINUS
 from pushforward.errors import UserError
 from pushforward.experiments import states, words
 from pushforward.experiments.config import values_of
-from pushforward.experiments.fit.words import restarts, results, verdict
+from pushforward.experiments.fit.words import MEASURES, restarts, results, verdict
 from pushforward.targets import Target
 
 
@@ -124,14 +124,17 @@ def _drawings(run: FitRun, target: Target) -> Drawings:
 def _drawings_of_the_flow(run: FitRun, target: Target) -> Drawings:
     losses = np.array([record["loss"] for record in run.metrics], float)
     steps = np.array([record["step"] for record in run.metrics], int)
+    annealed = run.result.get("restarts_measure") == "cross_entropy"
+    log_z = None if annealed else target.log_z
+    name = MEASURES["cross_entropy"] if annealed else "free energy"
     return [
         (
             "loss",
-            "Free energy",
+            f"{name[0].upper()}{name[1:]}",
             "Mean over the steps between two records, for every restart"
-            + ("" if target.log_z is None else f"; {MINUS}log Z is its lower bound, reached by a perfect fit")
+            + ("" if log_z is None else f"; {MINUS}log Z is its lower bound, reached by a perfect fit")
             + ". Very large first values may lie outside the axis.",
-            training.loss_curve(steps, losses, run.result["best_restart"], target.log_z) if len(steps) else None,
+            training.loss_curve(steps, losses, run.result["best_restart"], log_z, name) if len(steps) else None,
         ),
         (
             "layers",

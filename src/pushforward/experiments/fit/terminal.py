@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pushforward.experiments.fit.run import FitRun
+from pushforward.experiments.fit.words import MEASURES
 from pushforward.experiments.terminal import finite, print_end
 
 
@@ -27,15 +28,19 @@ def print_fit(run: FitRun, report: Path) -> None:
         ("KL(q ‖ p), quadrature", "reverse_kl_grid", None),
         ("KL(p ‖ q), quadrature", "forward_kl_grid", None),
         ("KL(p ‖ q), exact draws", "forward_kl", "forward_kl_std_error"),
+        ("E_p[log q], exact draws", "exact_log_prob", "forward_kl_std_error"),
         ("log Z", "log_z", None),
         ("log Z, importance sampling", "log_z_estimate", "log_z_std_error"),
     ):
         if name is not None and result.get(name) is not None:
-            table.add_row(label, f"{result[name]:.4f}", f"{result[error]:.4f}" if error and result[error] else "")
+            table.add_row(
+                escape(label), f"{result[name]:.4f}", f"{result[error]:.4f}" if error and result[error] else ""
+            )
     console.print(table)
     if result["ess_fraction"] is not None:
-        console.print(f"ESS {result['ess_fraction']:.1%} of {result['samples']:,} draws · {_k_hat(result)}")
-    measure = "free energy" if result.get("restarts_measure") == "free_energy" else "KL"
+        forward = "" if result.get("forward_ess") is None else f" · forward ESS {result['forward_ess']:.1%}"
+        console.print(f"ESS {result['ess_fraction']:.1%} of {result['samples']:,} draws{forward} · {_k_hat(result)}")
+    measure = MEASURES[result.get("restarts_measure", "kl")]
     print_end(console, measure, sorted(finite(result["restarts"])), result, report)
 
 

@@ -1,6 +1,7 @@
 """Fit a flow to a density, judge it, and write both down."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import equinox as eqx
@@ -10,15 +11,17 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward.distributions import Pushforward
-from pushforward.evaluation import judge, log_weights
+from pushforward.evaluation import coverage, judge, log_weights
+from pushforward.evaluation.means import finite_or_none
 from pushforward.experiments.fit.models import make_ensemble, make_loss
 from pushforward.experiments.fit.run import FitRun
 from pushforward.experiments.session import description, purpose_key, train
+from pushforward.inference.starts import wide_start
 from pushforward.probes import refreshed
 from pushforward.targets.callbacks import naming_failures
-from pushforward.training import Diverged, Divergence, adam, member
+from pushforward.training import Diverged, Divergence, Fit, adam, member
 
-SELECTION_SAMPLES = 2**15
+SELECTION_SAMPLES, COVERED_BY = 2**15, 4096
 LAST = np.finfo(float).max
 
 
@@ -47,16 +50,16 @@ def run_fit(run: FitRun, *, quiet: bool = False) -> dict[str, Any]:
         points = [point for point in _not_finite(run, error.models, error.divergences) if point]
         raise Diverged(f"{error}; {points[0]}" if points else str(error)) from error
 
-    free_energies = _free_energies(trained.model, run)
-    best = _best(free_energies, trained.divergences)
+    measure, values = _measured(run, trained)
+    best = _best(values, trained.divergences)
     judgement = judge(member(trained.model, best), target, purpose_key(config, 3), config.samples)
-    log_z = 0.0 if target.log_z is None else target.log_z
     result = {
         **judgement.as_dict(),
-        "restarts_measure": "free_energy" if target.log_z is None else "kl",
+        **_covered(run, member(trained.model, best), judgement.warnings),
+        "restarts_measure": measure,
         "restarts": [
-            float(value + log_z) if divergence is None and np.isfinite(value) else None
-            for value, divergence in zip(free_energies, trained.divergences)
+            float(value) if divergence is None and np.isfinite(value) else None
+            for value, divergence in zip(values, trained.divergences)
         ],
         "best_restart": best,
         **description(run, trained, seconds),
@@ -67,10 +70,37 @@ def run_fit(run: FitRun, *, quiet: bool = False) -> dict[str, Any]:
     return result
 
 
-def _best(free_energies: Float[np.ndarray, " restarts"], divergences: Sequence[Divergence | None]) -> int:
-    """The restart of lowest free energy among those that live; the first of these where none has a finite one."""
+def _measured(run: FitRun, trained: Fit[Pushforward]) -> tuple[str, Float[np.ndarray, " restarts"]]:
+    """What restarts are compared by, the lower the better, and what it is of each.
+
+    A flow that has lost modes has a low free energy: what was trained on annealed draws is compared by its last loss.
+    """
+    if run.config.objective != "reverse-kl":
+        last = trained.records[-1].loss if trained.records else np.array(run.metrics[-1]["loss"], float)
+        return "cross_entropy", last
+    free_energies = _free_energies(trained.model, run)
+    if run.target.log_z is None:
+        return "free_energy", free_energies
+    return "kl", free_energies + run.target.log_z
+
+
+def _covered(run: FitRun, flow: Pushforward, warnings: list[str]) -> dict[str, Any]:
+    """What draws from a wide start say, where neither exact draws nor quadrature tell what is missing."""
+    target = run.target
+    if target.sample is not None or target.dim == 2:
+        return {}
+    key = purpose_key(run.config, 4)
+    key_draws, key_check = jax.random.split(key)
+    start = wide_start(target, np.asarray(flow.sample(key_draws, (COVERED_BY,))))
+    found = coverage(flow, target, start, key_check)
+    told = {name: finite_or_none(value) for name, value in asdict(found).items()}
+    return {"coverage": told, "warnings": [*warnings, *([found.verdict] if found.contradicts else [])]}
+
+
+def _best(values: Float[np.ndarray, " restarts"], divergences: Sequence[Divergence | None]) -> int:
+    """The restart of lowest measure among those that live; the first of these where none has a finite one."""
     living = np.array([lost is None for lost in divergences])
-    ranked = np.where(np.isfinite(free_energies), free_energies, LAST)
+    ranked = np.where(np.isfinite(values), values, LAST)
     return int(np.argmin(np.where(living, ranked, np.inf)))
 
 

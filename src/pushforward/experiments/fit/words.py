@@ -5,6 +5,7 @@ from pushforward.drawing.text import DASH, MINUS, number
 from pushforward.experiments.words import CLOSENESS, Result, percentage, row, two_decimals
 from pushforward.targets import Target
 
+MEASURES = {"kl": "KL(q‖p)", "free_energy": "free energy", "cross_entropy": f"{MINUS}E[log q] over annealed draws"}
 STD_ERRORS = {
     "kl": "kl_std_error",
     "kl_estimate": "kl_std_error",
@@ -62,6 +63,12 @@ def results(target: Target, result: Result) -> Table:
         ("KL(q‖p), quadrature", "reverse_kl_grid", "the same without sampling noise", no_grid),
         ("KL(p‖q), quadrature", "forward_kl_grid", "large where the flow misses mass of the target", no_grid),
         ("KL(p‖q), exact draws", "forward_kl", "the same, from draws of the target", "no draws of this target"),
+        (
+            "E_p[log q]",
+            "exact_log_prob",
+            "log density of the flow over exact draws of the target",
+            "no draws of this target",
+        ),
         ("log Z", "log_z", "normaliser of the target", "not known for this target"),
         ("log Z, importance sampling", "log_z_estimate", "estimated from draws of the flow", unmeasured),
     )
@@ -70,6 +77,10 @@ def results(target: Target, result: Result) -> Table:
     ]
     ess, k_hat = percentage(result["ess_fraction"]), two_decimals(result["k_hat"])
     table.append(row("effective sample size", ess, "of the draws, once weighted by p/q", unmeasured))
+    forward = percentage(result.get("forward_ess"))
+    table.append(
+        row("forward ESS", forward, "the same from exact draws, which see what q misses", "no draws of this target")
+    )
     table.append(row("Pareto k̂", k_hat, result["k_hat_verdict"], result["k_hat_verdict"] or unmeasured))
     return Table(["measure", "value / nats", "what it means"], table)
 
@@ -86,7 +97,7 @@ def restarts(result: Result) -> Table:
         elif shown is None:
             notes.append("not finite")
         rows.append([str(index), DASH if shown is None else shown, "; ".join(notes)])
-    unit = "free energy / nats" if result.get("restarts_measure") == "free_energy" else "KL(q‖p) / nats"
+    unit = f"{MEASURES[result.get('restarts_measure', 'kl')]} / nats"
     return Table(["restart", unit, "note"], rows, emphasised=best)
 
 
