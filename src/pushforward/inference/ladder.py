@@ -29,7 +29,7 @@ WARM_SHARE, COLDEST = 0.3, 0.02
 MOST_STEPS = 200_000
 MOST_MIXED = 64
 """Dimensions up to which a trained linear map follows each layer: its cost grows with their cube."""
-GOOD_K_HAT, GOOD_ESS, RISE = 0.5, 0.99, 0.02
+GOOD_K_HAT, GOOD_ESS, FAIR_ESS, RISE = 0.5, 0.99, 0.1, 0.005
 CAPACITIES = ((0, 0, 0.1), (6, 32, 0.35), (8, 64, 1.0))
 """Layers, hidden units, and the share of the time that is left, of the Normal of full rank and of each flow."""
 
@@ -80,8 +80,10 @@ class Rung:
 
     @property
     def trusted(self) -> bool:
-        """Whether its weights are those of a good approximation: k-hat is below 0.5, or nearly all draws count."""
-        return self.estimate.ess_fraction > GOOD_ESS or self._below(GOOD_K_HAT)
+        """Whether its weights are those of a good approximation: k-hat is below 0.5 and a tenth of the draws count, or
+        nearly all do."""
+        ess = self.estimate.ess_fraction
+        return ess > GOOD_ESS or (ess > FAIR_ESS and self._below(GOOD_K_HAT))
 
     @property
     def usable(self) -> bool:
@@ -196,8 +198,8 @@ def judged(name: str, target: Target, flow: Pushforward, key: PRNGKeyArray, seco
 
 
 def best(rungs: list[Rung]) -> Rung:
-    """The rung of the highest ELBO among the trusted ones, else among those of usable weights, else among all."""
-    return max(rungs, key=lambda rung: (rung.trusted, rung.usable, rung.elbo))
+    """The rung of the highest ELBO among those of usable weights, of which a tenth of the draws count, or among all."""
+    return max(rungs, key=lambda rung: (rung.usable and rung.estimate.ess_fraction > FAIR_ESS, rung.elbo))
 
 
 def _high_enough(rungs: list[Rung]) -> bool:

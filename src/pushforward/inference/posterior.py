@@ -17,7 +17,6 @@ from rich.console import Console
 from pushforward.devices import double_precision
 from pushforward.distributions import Pushforward
 from pushforward.evaluation import Coverage, contradiction, coverage, smoothed_weights, verdict
-from pushforward.evaluation.coverage import CHAINS, LEAPFROGS
 from pushforward.inference.chains import Chains, resampled, run_chains
 from pushforward.inference.kernels import Method
 from pushforward.inference.ladder import GOOD_ESS, Rung, best, climb
@@ -30,8 +29,26 @@ from pushforward.types import PRNGKeyArray
 if TYPE_CHECKING:
     from xarray import DataTree
 
+
+@dataclass(frozen=True)
+class Effort:
+    """How much annealed importance sampling a check takes.
+
+    Attributes:
+        chains: independent ones.
+        temperatures: of each.
+        leapfrog_steps: at each.
+    """
+
+    chains: int
+    temperatures: int
+    leapfrog_steps: int
+
+
 DRAWS = 20_000
-TEMPERATURES, FEWEST = 256, 16
+EFFORTS = Effort(2048, 128, 6), Effort(4096, 32, 3)
+"""Of the wide start, and of the widened flow, in whose coordinates the posterior is nearly Normal."""
+FEWEST = 16
 CHECKING = 0.25
 """Of the seconds of a fit, what its check may take."""
 
@@ -208,17 +225,19 @@ class Posterior:
             seconds: about what it may take beside compiling, by which the temperatures are chosen.
         """
         with double_precision(), naming_failures():
-            starts = (wide_start(self.target, self.coordinates), TEMPERATURES), (widened(self.flow), TEMPERATURES // 4)
-            pace = _seconds_of_a_transition(self.target, self.coordinates)
+            affordable = max(FEWEST, int(seconds / _seconds_of_a_transition(self.target, self.coordinates)))
+            starts = wide_start(self.target, self.coordinates), widened(self.flow)
             found = [
                 coverage(
                     self.flow,
                     self.target,
                     start,
                     jax.random.fold_in(key, index),
-                    temperatures=max(FEWEST, min(temperatures, int(seconds / 2 / pace))),
+                    chains=effort.chains,
+                    temperatures=min(effort.temperatures, affordable),
+                    leapfrog_steps=effort.leapfrog_steps,
                 )
-                for index, (start, temperatures) in enumerate(starts)
+                for index, (start, effort) in enumerate(zip(starts, EFFORTS))
             ]
         return replace(self, coverage=contradiction(found))
 
@@ -307,11 +326,11 @@ def fit(
 def _seconds_of_a_transition(target: Target, coordinates: Float[np.ndarray, "n D"]) -> float:
     """What a transition of the chains of a check takes of the density, by a trial."""
     gradient = jax.jit(jax.vmap(jax.grad(target.log_density)))
-    points = jnp.asarray(coordinates[:CHAINS])
+    points = jnp.asarray(coordinates[: EFFORTS[0].chains])
     jax.block_until_ready(gradient(points))
     began = time.perf_counter()
     jax.block_until_ready(gradient(points))
-    return LEAPFROGS * (time.perf_counter() - began)
+    return EFFORTS[0].leapfrog_steps * (time.perf_counter() - began)
 
 
 def told(console: Console, line: str) -> None:

@@ -128,6 +128,8 @@ def _fitted(name: str, key: jax.Array, seconds: float, ess: float) -> Result:
         **{key: value if value is None else finite_or_none(value) for key, value in asdict(best.estimate).items()},
         "usable": best.usable,
         "verdict": verdict,
+        "coverage": None if posterior.coverage is None else asdict(posterior.coverage),
+        "trusted": posterior.trusted,
         "seconds_to_verdict": to_verdict,
         "evaluations": sum(rung.evaluations for rung in posterior.rungs),
         "unweighted": compared(name, posterior.draws, np.full(count, 1 / count), reference),

@@ -132,9 +132,9 @@ def _words(study: PosteriordbStudy, rows: list[dict[str, Any]]) -> str:
         f"of {len(known)} regressions is known in closed form: largest error {number(max(known, default=None))} nats. "
         f"Median time to the verdict {seconds}, compilation included. `NUTS`: NumPyro's, 4 chains, at the default "
         "settings. Guides are NumPyro's, trained by its SVI with 16 draws a step, Adam at 0.01 and a cosine; "
-        "Pathfinder is BlackJAX's, of 8 paths: their columns are the worst mean, unweighted / PSIS. Neither is given columns of "
-        "unit scale: where the parameters of a regression are of very different sizes, Adam at one rate does not get "
-        "there, which the ladder's start from the curvature spares."
+        "Pathfinder is BlackJAX's, of 8 paths: their columns are the worst mean, unweighted / PSIS. Neither is given "
+        "columns of unit scale: where parameters of a regression are of very different sizes, Adam at one rate does "
+        "not get there, which the ladder's start from the curvature spares."
     )
 
 
