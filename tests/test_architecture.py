@@ -20,6 +20,7 @@ ROOMS = [
     {"training"},
     {"states", "manifolds", "stability", "inference", "saving"},
     {"data"},
+    {"posteriors"},
     {"models"},
     {"interop"},
     {"drawing"},
@@ -34,11 +35,12 @@ ROOMS = [
         "studies.loss_landscape",
         "studies.training_stability",
         "studies.out_of_distribution",
+        "studies.posteriordb",
     },
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(ROOMS) for room in rooms}
-APART = 13  # from this level on rooms of one level know nothing of each other
+APART = 14  # from this level on rooms of one level know nothing of each other
 
 
 def room_of(module):

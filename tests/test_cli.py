@@ -275,11 +275,22 @@ def test_report_is_written_again(folder, capsys):
     assert (folder / "run/report.html").is_file()
 
 
-def test_list_names_everything(capsys):
+def test_list_counts_and_names(capsys):
     code, out, _ = run(capsys, "list")
     assert code == 0
-    for name in ("planar", "nice", "u1", "funnel", "module:function", "paper", "rezende-mohamed-figure-3"):
-        assert re.search(rf"^  {name} +\S", out, re.MULTILINE)
+    for group, names in {
+        "flows": ("planar", "nice"),
+        "targets": ("u1", "funnel", "module:function"),
+        "posteriors": ("seeds", "eight_schools-eight_schools_centered", "file.py:name"),
+        "presets": ("paper",),
+        "studies": ("rezende-mohamed-figure-3", "posteriordb"),
+    }.items():
+        count = int(re.search(rf"^ *(\d+) {group} ", out, re.MULTILINE)[1])
+        code, listed, _ = run(capsys, "list", group)
+        assert code == 0
+        assert len(listed.splitlines()) - count in (0, 1)
+        for name in names:
+            assert re.search(rf"^{name} +\S", listed, re.MULTILINE)
 
 
 @pytest.mark.slow

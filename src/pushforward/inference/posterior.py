@@ -48,7 +48,7 @@ class Effort:
 DRAWS = 20_000
 EFFORTS = Effort(2048, 128, 6), Effort(4096, 32, 3)
 """Of the wide start, and of the widened flow, in whose coordinates the posterior is nearly Normal."""
-FEWEST = 16
+FEWEST, LEAST_SHARE = 16, 0.1
 CHECKING = 0.25
 """Of the seconds of a fit, what its check may take."""
 
@@ -222,10 +222,14 @@ class Posterior:
 
         Args:
             key: for everything random.
-            seconds: about what it may take beside compiling, by which the temperatures are chosen.
+            seconds: about what it may take beside compiling, by which temperatures and chains are chosen. Where that is
+                too little for a tenth of the chains, there is no check.
         """
         with double_precision(), naming_failures():
-            affordable = max(FEWEST, int(seconds / _seconds_of_a_transition(self.target, self.coordinates)))
+            affordable = seconds / 2 / _seconds_of_a_transition(self.target, self.coordinates)
+            share = min(1.0, affordable / FEWEST)
+            if share < LEAST_SHARE:
+                return self
             starts = wide_start(self.target, self.coordinates), widened(self.flow)
             found = [
                 coverage(
@@ -233,8 +237,8 @@ class Posterior:
                     self.target,
                     start,
                     jax.random.fold_in(key, index),
-                    chains=effort.chains,
-                    temperatures=min(effort.temperatures, affordable),
+                    chains=int(share * effort.chains),
+                    temperatures=min(effort.temperatures, max(FEWEST, int(affordable))),
                     leapfrog_steps=effort.leapfrog_steps,
                 )
                 for index, (start, effort) in enumerate(zip(starts, EFFORTS))

@@ -74,7 +74,12 @@ class Annealed(Remembering):
     length: int = eqx.field(static=True, default=64)
 
     def start(self, model: Pushforward, key: PRNGKeyArray) -> Buffer:
-        """A full buffer of draws annealed from the untrained flow."""
+        """A full buffer of draws annealed from the untrained flow.
+
+        Args:
+            model: the flow.
+            key: for the chains.
+        """
         size = self.length * self.batch_size
         dtype = jnp.result_type(float)
         empty = Buffer(
@@ -149,7 +154,7 @@ def _exponent(log_weights: Float[Array, " n"]) -> Float[Array, ""]:
         weights = jnp.where(jnp.isfinite(centred), jnp.exp(exponent * centred), 0.0)
         return jnp.sum(weights) ** 2 >= LEAST_ESS * count * jnp.sum(weights**2)
 
-    def halve(_: int, interval: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Array, interval: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = interval
         middle = (low + high) / 2
         good = enough(middle)

@@ -14,7 +14,12 @@ class Remembering(eqx.Module):
 
     @abc.abstractmethod
     def start(self, model: Any, key: PRNGKeyArray) -> PyTree:
-        """The memory before the first step, a pytree of arrays."""
+        """The memory before the first step, a pytree of arrays.
+
+        Args:
+            model: before training.
+            key: for what is drawn.
+        """
 
     @abc.abstractmethod
     def __call__(

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Float
 
-Column = Float[np.ndarray, " n"]
+from pushforward.posteriors.base import Column
 
 
 def logistic(label: Column, **features: Any) -> None:

@@ -12,11 +12,12 @@ import numpyro.distributions as dist
 from jax import lax
 from jaxtyping import Array, Float
 
-Column = Float[np.ndarray, " n"]
+from pushforward.posteriors.base import Column
+
 Field = Callable[[Float[Array, ""], Float[Array, " d"]], Float[Array, " d"]]
 
 
-def lotka_volterra(ts: Column, y_init: Column, y: Float[np.ndarray, "n 2"], **_: Any) -> None:
+def lotka_volterra(ts: Column, y_init: Float[np.ndarray, "2"], y: Float[np.ndarray, "n 2"], **_: Any) -> None:
     means, scales = jnp.array([1.0, 0.05, 1.0, 0.05]), jnp.array([0.5, 0.05, 0.5, 0.05])
     theta = numpyro.sample("theta", dist.TruncatedNormal(means, scales, low=0.0).to_event(1))
     start = numpyro.sample("z_init", dist.LogNormal(math.log(10), 1).expand([2]).to_event(1))
@@ -53,7 +54,9 @@ def one_comp_mm_elim_abs(
     numpyro.sample("C_hat", dist.LogNormal(jnp.log(absorbed(jnp.asarray(times)) - gone), sigma), obs=C_hat)
 
 
-def _integrated(field: Field, start: Float[Array, " d"], times: Column, substeps: int) -> Float[Array, "n d"]:
+def _integrated(
+    field: Field, start: Float[Array, " d"], times: Float[np.ndarray, " times"], substeps: int
+) -> Float[Array, "later d"]:
     """The states at all times but the first, by the classical method of Runge and Kutta, some steps between two."""
     grid = np.concatenate([np.linspace(a, b, substeps, endpoint=False) for a, b in pairwise(times)])
     steps = np.diff(np.append(grid, times[-1]))

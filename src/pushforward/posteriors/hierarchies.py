@@ -3,12 +3,10 @@
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 import numpyro
 import numpyro.distributions as dist
-from jaxtyping import Float
 
-Column = Float[np.ndarray, " n"]
+from pushforward.posteriors.base import Column
 
 
 def eight_schools_centered(y: Column, sigma: Column, **_: Any) -> None:

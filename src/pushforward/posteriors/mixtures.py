@@ -11,9 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-from pushforward.posteriors.regressions import flat
-
-Column = Float[np.ndarray, " n"]
+from pushforward.posteriors.base import Column, flat
 
 
 def low_dim_gauss_mix(y: Column, **_: Any) -> None:

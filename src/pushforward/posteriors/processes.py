@@ -9,7 +9,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
-Column = Float[np.ndarray, " n"]
+from pushforward.posteriors.base import Column
 
 CELLS = 40
 VARIANCE, PINES = 1.91, 126
@@ -36,7 +36,7 @@ def _squared_exponential(x: Column, alpha: Float[Array, ""], rho: Float[Array, "
     return alpha**2 * jnp.exp(-0.5 * (np.subtract.outer(x, x) / rho) ** 2)
 
 
-def lgcp(data_x: Column, data_y: Column) -> None:
+def lgcp(data_x: Column, data_y: Column, **_: Any) -> None:
     """Log-Gaussian Cox process of points of the unit square, counted in the cells of a grid of 40 x 40.
 
     As in Møller, Syversveen & Waagepetersen, 1998, "Log Gaussian Cox processes"; the likelihood is without the

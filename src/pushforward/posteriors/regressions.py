@@ -9,12 +9,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro.distributions import constraints
 
-Column = Float[np.ndarray, " n"]
-
-
-def flat(support: constraints.Constraint, shape: tuple[int, ...] = ()) -> dist.ImproperUniform:
-    """The law of density 1 on a support."""
-    return dist.ImproperUniform(support, (), shape)
+from pushforward.posteriors.base import Column, flat
 
 
 def _regression(y: Column, *columns: Column, scale: Callable[[], Any] = lambda: flat(constraints.positive)) -> None:

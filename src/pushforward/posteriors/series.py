@@ -7,12 +7,10 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array
 from numpyro.distributions import constraints
 
-from pushforward.posteriors.regressions import flat
-
-Column = Float[np.ndarray, " n"]
+from pushforward.posteriors.base import Column, flat
 
 
 def arK(K: int, y: Column, **_: Any) -> None:

@@ -12,13 +12,14 @@ from pushforward.inference.summary import columns
 from pushforward.posteriors import load, reference_draws
 
 Draws = dict[str, Float[np.ndarray, "n ..."]]
+References = dict[str, Float[np.ndarray, "m ..."]]
 ON_LOGS = {"one_comp_mm_elim_abs-one_comp_mm_elim_abs": ("K_m",)}
 """Numbers with the tails of Cauchy's law, whose moments no draws determine."""
 FLAT = ("earnings-", "kidiq_with_mom_work-", "mesquite-", "nes")
 """Regressions with flat priors."""
 
 
-def compared(name: str, draws: Draws, weights: Float[np.ndarray, " n"], reference: Draws) -> list[dict[str, Any]]:
+def compared(name: str, draws: Draws, weights: Float[np.ndarray, " n"], reference: References) -> list[dict[str, Any]]:
     """Each number of a posterior against the reference draws.
 
     Args:
