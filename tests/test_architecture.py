@@ -36,6 +36,7 @@ ROOMS = [
         "studies.training_stability",
         "studies.out_of_distribution",
         "studies.posteriordb",
+        "studies.sampling_targets",
     },
     {"cli"},
 ]

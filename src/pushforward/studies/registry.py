@@ -19,6 +19,7 @@ STUDIES: dict[str, str] = {
     "loss-landscape": "pushforward.studies.loss_landscape:LANDSCAPE",
     "training-stability": "pushforward.studies.training_stability:STABILITY",
     "posteriordb": "pushforward.studies.posteriordb:POSTERIORDB",
+    "sampling-targets": "pushforward.studies.sampling_targets:SAMPLING_TARGETS",
     "out-of-distribution": "pushforward.studies.out_of_distribution:OUT_OF_DISTRIBUTION",
 }
 """Each study, with the `StudyKind` that says what it is."""

@@ -82,6 +82,7 @@ class Target:
         sample: exact samples, `(key, n)` -> `(n, D)`, where there is a way to draw them.
         model: what it is the posterior of, where it has named parameters.
         twice_differentiable: whether JAX can take second derivatives of the log density.
+        modes: centres of parts of equal mass, `(modes, D)`, where it is made of such.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Target:
     sample: Callable[[PRNGKeyArray, int], Float[Array, "n D"]] | None = None
     model: Model | None = None
     twice_differentiable: bool = True
+    modes: Float[np.ndarray, "modes D"] | None = field(default=None, compare=False)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

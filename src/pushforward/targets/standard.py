@@ -83,7 +83,7 @@ def ring_of_rings(dim: int = 2) -> Target:
         return centre + _on_rings(key_point, jnp.ones(n), scale)
 
     log_z = math.log(len(centres)) + _log_ring_mass(1.0, scale)
-    return Target("ring-of-rings", 2, log_density, log_z, _square(7), sample)
+    return Target("ring-of-rings", 2, log_density, log_z, _square(7), sample, modes=centres)
 
 
 def moons(dim: int = 2) -> Target:
@@ -251,7 +251,7 @@ def _student_t_mixture(name: str, centres: np.ndarray, degrees: float, box: Box 
         scale = jnp.sqrt(degrees / (2 * jax.random.gamma(key_scale, degrees / 2, (n, 1))))
         return jnp.asarray(centres)[component] + scale * jax.random.normal(key_normal, (n, dim))
 
-    return Target(name, dim, log_density, 0.0, box, sample)
+    return Target(name, dim, log_density, 0.0, box, sample, modes=centres)
 
 
 def _mixture(name: str, centres: np.ndarray, scale: float, box: Box) -> Target:
@@ -265,7 +265,7 @@ def _mixture(name: str, centres: np.ndarray, scale: float, box: Box) -> Target:
     def sample(key: PRNGKeyArray, n: int) -> Float[Array, "n D"]:
         return mixture.sample(key, (n,))
 
-    return Target(name, dim, log_density, 0.0, box, sample)
+    return Target(name, dim, log_density, 0.0, box, sample, modes=centres)
 
 
 def _square(half: float) -> Box:
