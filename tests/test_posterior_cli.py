@@ -14,6 +14,7 @@ import pushforward
 from pushforward.cli import main
 from pushforward.cli.fit import is_for_ladder
 from pushforward.experiments.posterior.config import PosteriorConfig
+from pushforward.inference.posterior import Effort
 from tests.test_cli import run
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -34,6 +35,7 @@ def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("posterior") / "schools"
     with jax.numpy_rank_promotion("allow"), pytest.MonkeyPatch.context() as patch:
         patch.setattr("pushforward.inference.ladder.CAPACITIES", ((2, 8, 1.0),))
+        patch.setattr("pushforward.inference.posterior.EFFORTS", (Effort(256, 16, 4), Effort(256, 8, 3)))
         patch.setattr("pushforward.inference.ladder.MOST_STEPS", 300)
         main(["fit", *SCHOOLS, "--out", str(folder), "--seconds", "3600", "--draws", "2000"])
     return folder
@@ -49,6 +51,7 @@ def test_a_fit_writes_draws_a_flow_and_a_report(fitted, capsys):
     assert "The posterior of eight_schools.py:model" in (fitted / "report.html").read_text()
     opened = pushforward.open_run(fitted)
     posterior = opened.posterior()
+    assert 0 <= result["coverage"]["low"] <= posterior.coverage.outside <= result["coverage"]["high"] <= 1
     assert posterior.summary()["tau"].mean == pytest.approx(result["summary"][1]["mean"])
     assert pushforward.load(fitted).sample(jax.random.key(0), 3).dtype == np.float32
     assert posterior.flow.base.loc.dtype == np.float64

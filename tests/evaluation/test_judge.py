@@ -180,6 +180,8 @@ def test_exact_draws_see_a_missing_mode(dim):
     expected = -np.log(2) + 0.5 * 0.5 * dim * (2 * apart) ** 2
     assert abs(judgement.forward_kl - expected) < 4.5 * judgement.forward_kl_std_error
     assert any("KL(p‖q) is far above" in warning for warning in judgement.warnings)
+    assert judgement.forward_ess < 1e-6
+    assert judgement.ess_fraction > 0.99
 
     normal = Normal.standard(dim)
     same = targets.Target(
@@ -187,3 +189,5 @@ def test_exact_draws_see_a_missing_mode(dim):
     )
     judgement = judge(gaussian([0.0] * dim, [1.0] * dim), same, jax.random.key(0), 4096)
     assert judgement.forward_kl == pytest.approx(0, abs=1e-5)
+    assert judgement.forward_ess == pytest.approx(1, abs=1e-5)
+    assert judgement.exact_log_prob == pytest.approx(-0.5 * dim * (1 + np.log(2 * np.pi)), abs=0.1)

@@ -10,10 +10,14 @@ import pytest
 from scipy import special, stats
 
 from pushforward import inference, supports, targets
+from pushforward.bijections import TriangularAffine
+from pushforward.distributions import Normal, Pushforward
 from pushforward.errors import UserError
-from pushforward.evaluation import pareto_k, smoothed_weights
+from pushforward.evaluation import ImportanceEstimate, pareto_k, smoothed_weights
 from pushforward.evaluation.ais import log_mean_exp
 from pushforward.inference.kernels import ROUND
+from pushforward.inference.ladder import Rung, best, judged
+from pushforward.inference.posterior import Effort, draw
 from pushforward.inference.summary import unrolled
 
 KEY = jax.random.key(0)
@@ -36,6 +40,7 @@ def banana(p):
     return first + second + third - 1.5 * math.log(2 * math.pi)
 
 
+LITTLE = Effort(512, 32, 4), Effort(512, 16, 3)
 MOMENTS = {
     "x": (0.0, 1.5),
     "y": (1.125, math.sqrt(0.25 + 1.5**4 / 2)),
@@ -49,6 +54,7 @@ def posterior():
         target = targets.from_tree(banana, {"x": supports.real(), "y": supports.real(), "s": supports.positive()})
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("pushforward.inference.ladder.CAPACITIES", ((6, 32, 1.0),))
+            patch.setattr("pushforward.inference.posterior.EFFORTS", LITTLE)
             # Of steps and not of seconds: what is found must not depend on the load of the machine.
             patch.setattr("pushforward.inference.ladder.MOST_STEPS", 2500)
             return inference.fit(target, KEY, seconds=3600, quiet=True)
@@ -152,7 +158,7 @@ def test_arviz_reads_it(posterior, refined, tmp_path):
         refined.save(tmp_path / "posterior.csv")
 
 
-def test_a_normal_posterior_needs_the_first_rung_only(capsys):
+def test_a_normal_posterior_needs_the_first_rung_only(capsys, monkeypatch):
     """Bayesian linear regression: mean, covariance and log Z have closed forms."""
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
@@ -162,9 +168,12 @@ def test_a_normal_posterior_needs_the_first_rung_only(capsys):
         return -0.5 * (jnp.sum(p["w"] ** 2) + jnp.sum(residuals**2)) - 11.5 * math.log(2 * math.pi)
 
     target = targets.from_tree(log_density, {"w": supports.real((3,))})
+    monkeypatch.setattr("pushforward.inference.posterior.EFFORTS", LITTLE)
     posterior = inference.fit(target, KEY, seconds=60)
     assert [rung.name for rung in posterior.rungs] == ["Laplace"]
-    assert capsys.readouterr().out.splitlines() == [target.describe(), str(posterior.rungs[0])]
+    said = [target.describe(), str(posterior.rungs[0]), posterior.verdict]
+    assert capsys.readouterr().out.splitlines() == said
+    assert "nothing is missing that a wide start reaches" in posterior.verdict
     covariance = np.linalg.inv(np.eye(3) + x.T @ x)
     mean = covariance @ x.T @ y
     log_z = stats.multivariate_normal(np.zeros(20), np.eye(20) + x @ x.T).logpdf(y)
@@ -190,6 +199,7 @@ def test_angles_beside_real_numbers():
     target = targets.from_tree(directed, {"angle": supports.circle(), "x": supports.real()})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pushforward.inference.ladder.CAPACITIES", ((4, 16, 1.0),))
+        patch.setattr("pushforward.inference.posterior.EFFORTS", LITTLE)
         patch.setattr("pushforward.inference.ladder.MOST_STEPS", 1500)
         posterior = inference.fit(target, KEY, seconds=3600, quiet=True)
     best = posterior.best
@@ -250,3 +260,36 @@ def test_smoothed_weights_are_those_of_arviz():
     assert smoothed_weights(np.array([0.0, -np.inf, 0.0])).tolist() == [0.5, 0.0, 0.5]
     with pytest.raises(ValueError, match="every importance weight is 0"):
         smoothed_weights(np.full(10, -np.inf))
+
+
+def test_a_posterior_that_lacks_a_mode_is_not_trusted(monkeypatch):
+    """Two modes of equal mass, 8 apart; the flow has one of them, and its weights are all the same."""
+    target = targets.from_tree(
+        lambda p: jnp.logaddexp(-0.5 * jnp.sum(p["x"] ** 2), -0.5 * jnp.sum((p["x"] - 4) ** 2)),
+        {"x": supports.real((4,))},
+    )
+    monkeypatch.setattr("pushforward.inference.starts.WIDER", 6.0)
+    monkeypatch.setattr("pushforward.inference.posterior.EFFORTS", (Effort(512, 64, 4), Effort(512, 16, 3)))
+    flow = Pushforward(Normal.standard(4, trained=True), TriangularAffine.identity(4))
+    rung = judged("N(0, I)", target, flow, KEY, 0.0)
+    posterior = inference.Posterior(target, [rung], *draw(target, flow, KEY, 2000))
+    assert posterior.trusted
+    checked = posterior.checked(jax.random.key(1), seconds=600)
+    assert checked.coverage.low < 0.5 < checked.coverage.high
+    assert not checked.trusted
+    assert "misses a part" in checked.verdict
+    assert "do not use these numbers" in checked.verdict
+    assert posterior.checked(jax.random.key(1), seconds=1e-9).coverage is None
+
+
+def test_the_rung_of_most_elbo_is_kept_where_its_weights_count():
+    """A start of which few draws count has a low k-hat by chance; it does not win over a flow."""
+
+    def rung(name, elbo, ess, k_hat):
+        found = ImportanceEstimate(-elbo, 0.0, 0.0, 0.0, ess, k_hat)
+        return Rung(name, None, elbo, 0.0, found, 0.0, 0.0)
+
+    start, flow, worse = rung("start", -9.0, 0.02, 0.4), rung("flow", -1.0, 0.9, 0.6), rung("worse", -0.5, 0.3, 0.9)
+    assert not start.trusted
+    assert best([start, flow, worse]) is flow
+    assert best([start, worse]) is worse

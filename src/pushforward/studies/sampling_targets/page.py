@@ -54,14 +54,15 @@ def described(study: SamplingTargetsStudy) -> Described:
 
 
 WORDS = (
-    "Targets that samplers are compared on. Many modes are fitted by an annealed objective (FAB's alpha = 2 divergence "
-    "or forward KL), the others by the ladder at its defaults. `ELBO` in nats; `log Z`: by importance sampling, with "
-    "its standard error; `ESS`: by draws of the flow; `forward ESS` and `E_p[log q]`: by exact draws of the target, "
-    "which see what the flow misses; `modes`: those to which a tenth of their share of the draws is nearest, of all; of many "
-    "wells the sides of each well; `evaluations`: of the density with its gradient in training, in millions; of the "
-    "ladder without its start. The published values are the best we know, from a transcription of arXiv 2506.10982 "
-    "(diffusion samplers, 40,000 steps of 2,000 draws on GPUs); they were not seen in the papers themselves. Numbers "
-    "of FAB on these targets were not found in a source that could be read, and none are given from memory."
+    "Targets that samplers are compared on. Many modes are fitted by an annealed objective (FAB's alpha = 2 "
+    "divergence or forward KL), the others by the ladder at its defaults. `ELBO` in nats; `log Z`: by importance "
+    "sampling, with its standard error; `ESS`: by draws of the flow; `forward ESS` and `E_p[log q]`: by exact draws "
+    "of the target, which see what the flow misses; `modes`: those to which a tenth of their share of the draws is "
+    "nearest, of all; of many wells the sides of each well; `evaluations`: of the density with its gradient in "
+    "training, in millions; of the ladder without its start. The published values are the best we know, from a "
+    "transcription of arXiv 2506.10982 (diffusion samplers, 40,000 steps of 2,000 draws on GPUs); they were not seen "
+    "in the papers themselves. Numbers of FAB on these targets were not found in a source that could be read, and "
+    "none are given from memory."
 )
 
 
