@@ -10,7 +10,7 @@ from pushforward import targets
 from pushforward.bijections import DiagonalAffine
 from pushforward.distributions import Normal, Pushforward
 from pushforward.evaluation import Coverage, contradiction, coverage
-from pushforward.evaluation.coverage import _wilson
+from pushforward.evaluation.coverage import wilson
 
 DIM = 3
 
@@ -85,10 +85,10 @@ def test_of_several_checks_the_conclusive_one_that_says_most_counts():
     assert contradiction([few, none, more]) is more
 
 
-def test_intervals_are_those_of_wilson():
+def test_intervals_are_those_ofwilson():
     """Of 10 in 100: by the formula's roots."""
-    low, high = _wilson(0.1, 100)
+    low, high = wilson(0.1, 100)
     z = 1.959964
     for end in (low, high):
         assert (0.1 - end) ** 2 == pytest.approx(z**2 * end * (1 - end) / 100, rel=1e-6)
-    assert _wilson(0.0, 50)[0] == 0.0
+    assert wilson(0.0, 50)[0] == 0.0

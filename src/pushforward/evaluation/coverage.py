@@ -127,7 +127,7 @@ def coverage(
     share = float(weights @ ~(log_q >= threshold))
     weighted = float(_normalised(np.nan_to_num(own_ratios, nan=-np.inf)) @ (own_log_q < threshold))
     log_z, error = log_mean_exp(jnp.asarray(log_weights))
-    return Coverage(share, weighted, *_wilson(share, ess), ess, float(log_z), float(error))
+    return Coverage(share, weighted, *wilson(share, ess), ess, float(log_z), float(error))
 
 
 def _normalised(log_weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
@@ -144,8 +144,13 @@ def contradiction(found: Sequence[Coverage]) -> Coverage:
     return max(found, key=lambda each: (each.conclusive, each.low - each.weighted, each.ess))
 
 
-def _wilson(share: float, draws: float) -> tuple[float, float]:
-    """The interval of Wilson, 1927, at 95% for a share of so many draws."""
+def wilson(share: float, draws: float) -> tuple[float, float]:
+    """The interval of Wilson, 1927, at 95% for a share of so many draws.
+
+    Args:
+        share: found.
+        draws: how many; effective ones may be no whole number.
+    """
     z = NORMAL_QUANTILE
     centre = share + z**2 / (2 * draws)
     half = z * math.sqrt(share * (1 - share) / draws + z**2 / (4 * draws**2))
