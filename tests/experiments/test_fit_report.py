@@ -176,7 +176,7 @@ def test_missing_numbers_are_dashes_with_reasons(run):
     poor = replace(run, result={**RESULT, **changes}, snapshots=[], metrics=[], folder=run.folder / "poor")
     write_report(poor)
     text = words(poor.folder)
-    assert text.count("\N{EM DASH}") == 10 + 2 + 1
+    assert text.count("\N{EM DASH}") == 12 + 2 + 1
     assert "log Z of the target is not known" in text
     assert "no finite weights" in text
     assert not (poor.folder / "figures" / "loss.png").exists()

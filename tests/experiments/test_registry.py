@@ -43,7 +43,8 @@ def test_a_kind_is_trained_reported_listed_and_resumed(toy, capsys):
     main(["sample", "run", "-n", "5", "--out", "run/five.csv"])
     assert len((toy / "run/five.csv").read_text().splitlines()) == 6
     capsys.readouterr()
-    main(["list"])
+    main(["list", "presets"])
+    main(["list", "studies"])
     listed = capsys.readouterr().out
     assert "train: a toy" in listed
     assert "A toy." in listed

@@ -29,7 +29,8 @@ WARM_SHARE, COLDEST = 0.3, 0.02
 MOST_STEPS = 200_000
 MOST_MIXED = 64
 """Dimensions up to which a trained linear map follows each layer: its cost grows with their cube."""
-GOOD_K_HAT, GOOD_ESS, FAIR_ESS, RISE = 0.5, 0.99, 0.1, 0.005
+GOOD_K_HAT, GOOD_ESS, FAIR_ESS = 0.5, 0.99, 0.1
+RISE, AHEAD = 0.005, 0.5
 CAPACITIES = ((0, 0, 0.1), (6, 32, 0.35), (8, 64, 1.0))
 """Layers, hidden units, and the share of the time that is left, of the Normal of full rank and of each flow."""
 
@@ -198,8 +199,17 @@ def judged(name: str, target: Target, flow: Pushforward, key: PRNGKeyArray, seco
 
 
 def best(rungs: list[Rung]) -> Rung:
-    """The rung of the highest ELBO among those of usable weights, of which a tenth of the draws count, or among all."""
-    return max(rungs, key=lambda rung: (rung.usable and rung.estimate.ess_fraction > FAIR_ESS, rung.elbo))
+    """The rung of the highest ELBO among those of usable weights, of which a tenth of the draws count.
+
+    Where another is ahead of them by half a nat it is that one: its draws are better, whatever k-hat says.
+    """
+    highest = max(rungs, key=lambda rung: rung.elbo)
+    near = [
+        rung
+        for rung in rungs
+        if rung.usable and rung.estimate.ess_fraction > FAIR_ESS and highest.elbo - rung.elbo < AHEAD
+    ]
+    return max(near, key=lambda rung: rung.elbo, default=highest)
 
 
 def _high_enough(rungs: list[Rung]) -> bool:
