@@ -190,7 +190,8 @@ def _figure(rows: list[dict[str, Any]], methods: list[str]) -> Drawing:
             for index, method in enumerate(methods):
                 colour = COLOURS[index % len(COLOURS)] if index else style.flow
                 for stage, line in (("mean", "--"), ("weighted", "-")):
-                    errors = [_error(row, method, stage) for row in chosen]
+                    run = [row for row in chosen if method == OURS or method in row["others"]]
+                    errors = [_error(row, method, stage) for row in run]
                     ordered = np.sort([SHOWN_ERRORS[1] if error is None else error for error in errors])
                     if not len(ordered) or not any(error is not None for error in errors):
                         continue
