@@ -279,7 +279,9 @@ def test_a_posterior_that_lacks_a_mode_is_not_trusted(monkeypatch, x64):
     assert not checked.trusted
     assert "misses a part" in checked.verdict
     assert "do not use these numbers" in checked.verdict
-    assert posterior.checked(jax.random.key(1), seconds=1e-9).coverage is None
+    unchecked = posterior.checked(jax.random.key(1), seconds=1e-9)
+    assert unchecked.coverage is None
+    assert "its coverage was not checked" in unchecked.verdict
 
 
 def test_the_rung_of_most_elbo_is_kept_where_its_weights_count():

@@ -146,8 +146,7 @@ class Posterior:
         words += f"; {worst.name} is determined worst, its mean to {worst.uncertainty:.3f} sd"
         if self.best.outside:
             words += f"; {self.best.outside:.1%} of the draws have weight 0: the posterior has no density there"
-        if self.coverage is not None:
-            words += f"; {self.coverage.verdict}"
+        words += f"; {'its coverage was not checked' if self.coverage is None else self.coverage.verdict}"
         return words if self.trusted else f"{words}; do not use these numbers: refine, or give more seconds"
 
     def sample(self, key: PRNGKeyArray, n: int, *, resample: Resample = "psis") -> Draws:
@@ -223,7 +222,7 @@ class Posterior:
         Args:
             key: for everything random.
             seconds: about what it may take beside compiling, by which temperatures and chains are chosen. Where that is
-                too little for a tenth of the chains, there is no check.
+                too little for a tenth of the chains, there is no check, which the verdict says.
         """
         with double_precision(), naming_failures():
             affordable = seconds / 2 / _seconds_of_a_transition(self.target, self.coordinates)
