@@ -30,7 +30,7 @@ MOST_STEPS = 200_000
 MOST_MIXED = 64
 """Dimensions up to which a trained linear map follows each layer: its cost grows with their cube."""
 GOOD_K_HAT, GOOD_ESS, FAIR_ESS = 0.5, 0.99, 0.1
-RISE, AHEAD = 0.005, 0.5
+RISE, AHEAD = 0.01, 0.5
 CAPACITIES = ((0, 0, 0.1), (6, 32, 0.35), (8, 64, 1.0))
 """Layers, hidden units, and the share of the time that is left, of the Normal of full rank and of each flow."""
 
