@@ -61,14 +61,8 @@ def main(seeds: int = 20, steps: int = 3_000, check_seconds: float = 60.0) -> No
         "The check of coverage on eight schools",
         rows,
         [
-            at_least(
-                f"cries on the centred model, of {seeds}, {_interval(cries['centered'], seeds)}",
-                cries["centered"],
-                seeds,
-            ),
-            at_most(
-                f"cries on the other, of {seeds}, {_interval(cries['noncentered'], seeds)}", cries["noncentered"], 0
-            ),
+            at_least(f"cries on the centred model{_rate(cries['centered'], seeds)}", cries["centered"], seeds),
+            at_most(f"cries on the non-centred model{_rate(cries['noncentered'], seeds)}", cries["noncentered"], 0),
         ],
         notes=__doc__.split("\n\n", 1)[1].strip(),
     )
@@ -89,7 +83,7 @@ def _row(model: str, seed: int, rung, found) -> Row:
     }
 
 
-def _of(count: int, seeds: int) -> str:
+def _rate(count: int, seeds: int) -> str:
     low, high = wilson(count / seeds, seeds)
     return f", of {seeds}: a rate in [{low:.0%}, {high:.0%}]"
 

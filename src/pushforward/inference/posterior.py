@@ -217,7 +217,8 @@ class Posterior:
         """The same with a check of its coverage, by annealed importance sampling from two starts.
 
         One is a Normal law three times as wide as the draws, the other the flow from a base twice as wide: modes are
-        found by the one, thin parts by the other. What says most against the flow is kept.
+        found by the one, thin parts by the other. What says most against the flow is kept. Of a flow that is a Normal
+        law itself the second would be a narrower first, and is left out.
 
         Args:
             key: for everything random.
@@ -225,14 +226,16 @@ class Posterior:
                 too little for a tenth of the chains, there is no check, which the verdict says.
         """
         with double_precision(), naming_failures():
-            affordable = seconds / 2 / _seconds_of_a_transition(self.target, self.coordinates)
+            wide, flow = wide_start(self.target, self.coordinates), self.flow
+            is_normal = jax.tree.structure(flow.bijection) == jax.tree.structure(wide.bijection)
+            starts = [wide] if is_normal else [wide, widened(flow)]
+            affordable = seconds / len(starts) / _seconds_of_a_transition(self.target, self.coordinates)
             share = min(1.0, affordable / FEWEST)
             if share < LEAST_SHARE:
                 return self
-            starts = wide_start(self.target, self.coordinates), widened(self.flow)
             found = [
                 coverage(
-                    self.flow,
+                    flow,
                     self.target,
                     start,
                     jax.random.fold_in(key, index),
