@@ -42,6 +42,8 @@ class AISResult(eqx.Module):
     """What the chains of annealed importance sampling found, in nats; more leading axes come from `jax.vmap`.
 
     Attributes:
+        points: where the chains end, `(chains, *event shape)`; those of forward chains are, by their weights, draws of
+            the density.
         log_weights: one a chain, `(chains,)`: with w their exponentials, `E[w] = Z` over chains that ran forward and
             `E[1 / w] = 1 / Z` over chains that ran in reverse.
         acceptance: mean over the chains of the probability of acceptance at each intermediate distribution, in the
@@ -49,6 +51,7 @@ class AISResult(eqx.Module):
         reverse: whether the chains ran from the target to the start of the path.
     """
 
+    points: Float[Array, "..."]
     log_weights: Float[Array, "*batch chains"]
     acceptance: Float[Array, "*batch intermediate"]
     reverse: bool = eqx.field(static=True)
@@ -135,7 +138,9 @@ def ais(
     Args:
         log_density: unnormalised log density of one point in nats; may be `-inf`.
         start: where the path begins; the nearer its base is to N(0, I), the better the identity mass matrix fits.
-        betas: inverse temperatures, strictly increasing from 0 to 1.
+        betas: inverse temperatures, strictly increasing from 0 to 1. Where they go on to 2 the density is `f^2 / q`, of
+            which the alpha = 2 divergence is made (Midgley et al., 2023, "Flow annealed importance sampling bootstrap",
+            section 3): it is on the same path, beyond f.
         step_sizes: of the leapfrog integrator, in the coordinates of the base, at each beta but the first and last.
             For the weights to be unbiased they must not depend on these chains: see `tune_step_sizes`.
         key: for the samples and the transitions.
@@ -147,42 +152,11 @@ def ais(
         >>> steps = tune_step_sizes(log_density, start, betas, key_tune, chains=16, leapfrog_steps=10)
         >>> ais(log_density, start, betas, steps, key, chains=16, leapfrog_steps=10).log_z
     """
-    _, result = annealed_draws(log_density, start, betas, step_sizes, key, chains=chains, leapfrog_steps=leapfrog_steps)
-    return result
-
-
-def annealed_draws(
-    log_density: LogDensity,
-    start: Pushforward,
-    betas: Float[Array, " betas"],
-    step_sizes: Float[Array, " betas-2"],
-    key: PRNGKeyArray,
-    *,
-    chains: int,
-    leapfrog_steps: int,
-) -> tuple[Float[Array, "chains ..."], AISResult]:
-    """Where the chains of `ais` end, and what they found: by their weights, draws from the density.
-
-    With betas that rise to 2 they are draws from `f^2 / q`, of which the alpha = 2 divergence is made (Midgley et al.,
-    2023, "Flow annealed importance sampling bootstrap", section 3): it is on the same path, beyond f.
-
-    Args:
-        log_density: unnormalised log density of one point in nats; may be `-inf`.
-        start: where the path begins.
-        betas: inverse temperatures, strictly increasing from 0.
-        step_sizes: of the leapfrog integrator, in the coordinates of the base, at each beta but the first and last.
-        key: for the samples and the transitions.
-        chains: independent chains.
-        leapfrog_steps: of one Hamiltonian trajectory.
-
-    Returns:
-        Points `(chains, *event shape)`, those of the last transition, and the weights that belong to them.
-    """
     path = _Path(log_density, start)
     key_start, key_chains = jax.random.split(key)
     epsilon = start.base.sample(key_start, (chains,))
     points, log_weights, acceptance = _anneal(path, epsilon, betas, step_sizes, key_chains, leapfrog_steps)
-    return jax.vmap(path.bijection.forward)(points.epsilon), AISResult(log_weights, acceptance, reverse=False)
+    return AISResult(jax.vmap(path.bijection.forward)(points.epsilon), log_weights, acceptance, reverse=False)
 
 
 def reverse_ais(
@@ -215,8 +189,9 @@ def reverse_ais(
     path = _Path(log_density, start)
     one = path.bijection.inverse(exact_sample)
     epsilon = jnp.broadcast_to(one, (chains, *one.shape))
-    _, log_weights, acceptance = _anneal(path, epsilon, betas[::-1], step_sizes[::-1], key, leapfrog_steps)
-    return AISResult(log_weights, acceptance[::-1], reverse=True)
+    points, log_weights, acceptance = _anneal(path, epsilon, betas[::-1], step_sizes[::-1], key, leapfrog_steps)
+    ends = jax.vmap(path.bijection.forward)(points.epsilon)
+    return AISResult(ends, log_weights, acceptance[::-1], reverse=True)
 
 
 def tune_step_sizes(

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward.distributions import Pushforward
-from pushforward.evaluation.ais import annealed_draws, log_mean_exp, sigmoidal_schedule, tune_step_sizes
-from pushforward.evaluation.importance import BATCH
+from pushforward.evaluation.ais import ais, sigmoidal_schedule, tune_step_sizes
+from pushforward.evaluation.importance import BATCH, importance_estimate
 from pushforward.targets import Target
 from pushforward.types import PRNGKeyArray
 
@@ -101,10 +100,8 @@ def coverage(
     @eqx.filter_jit
     def annealed(start: Pushforward) -> tuple[Array, Array]:
         steps = tune_step_sizes(target.log_density, start, betas, key_tune, chains=PILOT, leapfrog_steps=leapfrog_steps)
-        points, result = annealed_draws(
-            target.log_density, start, betas, steps, key_chains, chains=chains, leapfrog_steps=leapfrog_steps
-        )
-        return points, result.log_weights
+        found = ais(target.log_density, start, betas, steps, key_chains, chains=chains, leapfrog_steps=leapfrog_steps)
+        return found.points, found.log_weights
 
     @eqx.filter_jit
     def under_flow(flow: Pushforward, points: Float[Array, "n D"]) -> tuple[Array, Array, Array]:
@@ -116,18 +113,17 @@ def coverage(
         return flow.log_prob(points), log_q.ravel(), log_ratios.ravel()
 
     points, weighed = annealed(start)
-    log_weights = np.nan_to_num(np.asarray(weighed, np.float64), nan=-np.inf)
+    log_weights = np.nan_to_num(np.asarray(weighed, np.float64), nan=-np.inf, posinf=-np.inf, neginf=-np.inf)
     if np.isneginf(log_weights).all():
         return Coverage(math.nan, math.nan, 0.0, 1.0, 0.0, -math.inf, math.inf)
     log_q, own_log_q, own_ratios = (np.asarray(each, np.float64) for each in under_flow(flow, points))
     threshold = np.quantile(own_log_q, OUTSIDE)
-    weights = _normalised(log_weights)
-    ess = float(1 / np.sum(weights**2))
+    estimate = importance_estimate(log_weights)
+    ess = estimate.ess_fraction * chains
     # A density that is not a number there is no density that the flow has.
-    share = float(weights @ ~(log_q >= threshold))
+    share = float(_normalised(log_weights) @ ~(log_q >= threshold))
     weighted = float(_normalised(np.nan_to_num(own_ratios, nan=-np.inf)) @ (own_log_q < threshold))
-    log_z, error = log_mean_exp(jnp.asarray(log_weights))
-    return Coverage(share, weighted, *wilson(share, ess), ess, float(log_z), float(error))
+    return Coverage(share, weighted, *wilson(share, ess), ess, estimate.log_z, estimate.log_z_std_error)
 
 
 def _normalised(log_weights: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

@@ -227,7 +227,7 @@ class Posterior:
         """
         with double_precision(), naming_failures():
             wide, flow = wide_start(self.target, self.coordinates), self.flow
-            is_normal = jax.tree.structure(flow.bijection) == jax.tree.structure(wide.bijection)
+            is_normal = len({jax.tree.structure(each.bijection) for each in (wide, flow)}) == 1
             starts = [wide] if is_normal else [wide, widened(flow)]
             affordable = seconds / len(starts) / _seconds_of_a_transition(self.target, self.coordinates)
             share = min(1.0, affordable / FEWEST)

@@ -13,7 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from pushforward.distributions import Pushforward
-from pushforward.evaluation.ais import annealed_draws
+from pushforward.evaluation.ais import ais
 from pushforward.objectives.base import Remembering
 from pushforward.types import PRNGKeyArray
 
@@ -120,7 +120,7 @@ class Annealed(Remembering):
     def _refilled(self, model: Pushforward, buffer: Buffer, key: PRNGKeyArray) -> Buffer:
         """The buffer with its oldest draws replaced by fresh ones, and step sizes nearer to the wanted acceptance."""
         betas = jnp.linspace(0.0, OBJECTIVES[self.divergence], self.temperatures + 2)
-        x, found = annealed_draws(
+        found = ais(
             self.log_density,
             model,
             betas,
@@ -129,7 +129,7 @@ class Annealed(Remembering):
             chains=self.batch_size,
             leapfrog_steps=self.leapfrog_steps,
         )
-        log_q = model.log_prob(x)
+        x, log_q = found.points, model.log_prob(found.points)
         usable = jnp.isfinite(found.log_weights) & jnp.isfinite(log_q)
         log_steps = buffer.log_steps + RATE * (jnp.nan_to_num(found.acceptance) - ACCEPTANCE)
         log_weights = lax.dynamic_update_slice_in_dim(
