@@ -1,4 +1,4 @@
-"""How good a fit is: importance sampling, annealed or not, Pareto k-hat, quadrature; how well outliers are told."""
+"""How good a fit is: importance sampling, annealed or not, Pareto k-hat, quadrature; calibration; outliers."""
 
 from pushforward.evaluation.ais import (
     AISResult,
@@ -9,6 +9,7 @@ from pushforward.evaluation.ais import (
     sigmoidal_schedule,
     tune_step_sizes,
 )
+from pushforward.evaluation.calibration import Calibration, Finding, calibration
 from pushforward.evaluation.coverage import Coverage, contradiction, coverage
 from pushforward.evaluation.grid import GridEstimate, grid_estimate
 from pushforward.evaluation.importance import ImportanceEstimate, importance_estimate, log_weights
@@ -20,12 +21,15 @@ __all__ = [
     "AUROC",
     "ROC",
     "AISResult",
+    "Calibration",
     "Coverage",
+    "Finding",
     "GridEstimate",
     "ImportanceEstimate",
     "Judgement",
     "ais",
     "auroc",
+    "calibration",
     "contradiction",
     "coverage",
     "grid_estimate",
