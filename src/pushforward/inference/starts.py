@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import blackjax
@@ -19,7 +20,7 @@ from pushforward.bijections import Bijection, Chain, Frozen, Moebius, OntoCircle
 from pushforward.bijections.circle import wrap
 from pushforward.distributions import Normal, Pushforward
 from pushforward.errors import UserError
-from pushforward.evaluation import log_weights
+from pushforward.evaluation.importance import BATCH
 from pushforward.inference.summary import unrolled
 from pushforward.targets import Target
 from pushforward.targets.callables import TRIED
@@ -29,8 +30,13 @@ MODES, MODE_STEPS = 6, 500
 LEAST_CURVATURE = 1e-6
 PATHFINDER_DRAWS = 2_000
 CHAINS, WARM_UP, KEPT, DOUBLINGS = 4, 300, 300, 7
-LOOK = 4096
+LOOKS, MOVES, MOVABLE, MOST_MOVED = 16, 2, 0.01, 100
+"""Batches of draws by which starts are judged and moved, how often, of which ESS, and in up to how many dimensions."""
 WIDER, TWICE = 3.0, 2.0
+WORTH_MOVING, MOVED = 1e-3, ", moved"
+
+Looked = tuple[Float[np.ndarray, "n D"], Float[np.ndarray, " n"]]
+"""Draws, and their log weights."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,8 @@ def best_start(target: Target, key: PRNGKeyArray) -> Start:
 
     They are looked for in turn, until one is good enough: the Normal of the curvature at the mode (Laplace), whose ESS
     must be half of the draws; that of the moments of short chains of NUTS, 1% of them; that of Pathfinder (Zhang et
-    al., 2022).
+    al., 2022). The nearest is moved to the moments that its own draws have by their weights, as long as that is nearer
+    still (adaptive importance sampling; Oh & Berger, 1992).
 
     Args:
         target: the posterior.
@@ -66,19 +73,34 @@ def best_start(target: Target, key: PRNGKeyArray) -> Start:
     Raises:
         UserError: none of them is finite.
     """
-    found: list[Start] = []
+    # Beyond, the noise of a covariance costs more than it gives; a density of the host is too slow.
+    movable = target.dim <= MOST_MOVED and target.twice_differentiable and not target.angles
+    look = eqx.filter_jit(partial(_looked, target, LOOKS if movable else 1))
+
+    def judged(name: str, moments: tuple[Array, Array], key: PRNGKeyArray) -> tuple[Start, Looked]:
+        standard = _standard(target, *moments)
+        z, log_weights = (np.asarray(each, np.float64) for each in look(standard, key))
+        return Start(name, standard, *_judged(log_weights)), (z, log_weights)
+
+    found: list[tuple[Start, Looked]] = []
     for index, (name, find, enough) in enumerate(FINDERS):
         key_find, key_look = jax.random.split(jax.random.fold_in(key, index))
         moments = find(target, key_find)
         if moments is None:
             continue
-        standard = _standard(target, *moments)
-        found.append(Start(name, standard, *_judged(target, standard, key_look)))
-        if found[-1].ess_fraction > enough:
+        found.append(judged(name, moments, key_look))
+        if found[-1][0].ess_fraction > enough:
             break
     if not found:
         raise UserError(f"no start was found for {target.name}: neither a mode nor chains of finite density")
-    return max(found, key=lambda start: start.affinity)
+    nearest, seen = max(found, key=lambda each: each[0].affinity)
+    for move in range(MOVES if movable and nearest.ess_fraction > MOVABLE else 0):
+        name = f"{nearest.name.removesuffix(MOVED)}{MOVED}"
+        moved, seen = judged(name, _weighted_moments(*seen), jax.random.fold_in(key, len(FINDERS) + move))
+        if moved.affinity < nearest.affinity + WORTH_MOVING:
+            break
+        nearest = moved
+    return nearest
 
 
 def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
@@ -179,14 +201,11 @@ def _around_zero(target: Target, key: PRNGKeyArray, count: int, scale: float) ->
 def _moments(target: Target, draws: Float[np.ndarray, "n D"]) -> tuple[Array, Array] | None:
     """Mean and covariance, whose correlations are shrunk by the share of dimensions to draws; of angles around it."""
     draws = draws[np.isfinite(draws).all(axis=1)]
-    count, dim = draws.shape
+    count = len(draws)
     if count < 2 or not (draws.std(axis=0) > 0).all():
         return None
     draws = np.where(_is_angle(target), unrolled(draws), draws)
-    covariance = np.atleast_2d(np.cov(draws.T))
-    share = min(1.0, dim / count)
-    shrunk = (1 - share) * covariance + share * np.diag(np.diag(covariance))
-    return jnp.asarray(draws.mean(axis=0)), jnp.asarray(shrunk)
+    return jnp.asarray(draws.mean(axis=0)), _shrunk(np.atleast_2d(np.cov(draws.T)), count)
 
 
 def _is_angle(target: Target) -> Bool[np.ndarray, " D"]:
@@ -208,16 +227,43 @@ def _standard(target: Target, mean: Array, covariance: Array) -> Bijection:
     return Chain((Frozen(affine), circle))
 
 
-def _judged(target: Target, standard: Bijection, key: PRNGKeyArray) -> tuple[float, float]:
-    """Affinity and ESS."""
+def _looked(target: Target, looks: int, standard: Bijection, key: PRNGKeyArray) -> tuple[Array, Array]:
+    """Draws from a start, `(n, D)`, and their log weights."""
     law = started(target, standard)
-    weights = np.asarray(jax.jit(lambda key: log_weights(law, target.log_densities, key, LOOK))(key), np.float64)
-    inside = weights[np.isfinite(weights)]
+
+    def batch(key: PRNGKeyArray) -> tuple[Array, Array]:
+        z, log_q = law.sample_and_log_prob(key, (BATCH,))
+        return z, target.log_densities(z) - log_q
+
+    z, weights = lax.map(batch, jax.random.split(key, looks))
+    return z.reshape(-1, target.dim), weights.ravel()
+
+
+def _judged(log_weights: Float[np.ndarray, " n"]) -> tuple[float, float]:
+    """Affinity and ESS."""
+    inside = log_weights[np.isfinite(log_weights)]
     if not len(inside):
         return -np.inf, 0.0
     sizes = np.exp(inside - inside.max())
-    affinity = inside.max() + 2 * np.log(np.sqrt(sizes).sum() / len(weights))
-    return float(affinity), float(sizes.sum() ** 2 / (sizes**2).sum() / len(weights))
+    affinity = inside.max() + 2 * np.log(np.sqrt(sizes).sum() / len(log_weights))
+    return float(affinity), float(sizes.sum() ** 2 / (sizes**2).sum() / len(log_weights))
+
+
+def _weighted_moments(z: Float[np.ndarray, "n D"], log_weights: Float[np.ndarray, " n"]) -> tuple[Array, Array]:
+    """Mean and covariance of draws by their weights, whose correlations are shrunk as those of so many draws."""
+    inside = np.isfinite(log_weights)
+    weights = np.where(inside, np.exp(log_weights - log_weights[inside].max()), 0.0)
+    weights /= weights.sum()
+    draws = np.where(inside[:, None], z, 0.0)
+    mean = weights @ draws
+    centred = draws - mean
+    return jnp.asarray(mean), _shrunk(centred.T @ (weights[:, None] * centred), float(1 / np.sum(weights**2)))
+
+
+def _shrunk(covariance: Float[np.ndarray, "D D"], count: float) -> Array:
+    """A covariance of so many draws, whose correlations are made smaller by the share of dimensions to draws."""
+    share = min(1.0, len(covariance) / count)
+    return jnp.asarray((1 - share) * covariance + share * np.diag(np.diag(covariance)))
 
 
 def started(target: Target, standard: Bijection, *layers: Bijection) -> Pushforward:
