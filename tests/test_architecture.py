@@ -12,7 +12,7 @@ ROOMS = [
     {"types", "errors", "safe", "border", "boxes", "probes", "quadrature", "devices", "nets"},
     {"bijections"},
     {"distributions"},
-    {"flows", "amortize"},
+    {"flows", "amortize", "contexts"},
     {"supports"},
     {"targets"},
     {"evaluation"},
@@ -26,7 +26,7 @@ ROOMS = [
     {"drawing"},
     {"experiments"},
     {"experiments.fit", "experiments.train", "experiments.dlgm", "experiments.posterior"},
-    {"experiments.advise"},
+    {"experiments.advise", "experiments.conditional"},
     {"studies"},
     {"studies.density_of_states"},
     {

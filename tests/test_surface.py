@@ -12,6 +12,7 @@ from pushforward.errors import UserError, imported
 MODULES = (
     "amortize",
     "bijections",
+    "contexts",
     "data",
     "dequantize",
     "distributions",

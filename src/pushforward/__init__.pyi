@@ -1,5 +1,6 @@
 from . import amortize as amortize
 from . import bijections as bijections
+from . import contexts as contexts
 from . import data as data
 from . import dequantize as dequantize
 from . import distributions as distributions

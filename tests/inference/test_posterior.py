@@ -227,7 +227,7 @@ def test_angles_are_unrolled_around_their_mean():
 
 
 def test_what_lies_behind_a_wall_has_weight_zero():
-    """A Normal law of which the part above 2.2 is cut off: of the draws of the Normal with its moments 0.9% lie there."""
+    """A Normal law of which the part above 2.2 is cut off: 0.9% of the draws of the Normal with its moments."""
     target = targets.from_tree(
         lambda p: jnp.where(p["x"] < 2.2, -0.5 * p["x"] ** 2, -jnp.inf), {"x": supports.real()}, name="walled"
     )

@@ -5,6 +5,7 @@ import sys
 import tyro
 
 from pushforward.cli.check import check
+from pushforward.cli.density import density
 from pushforward.cli.evaluate import evaluate
 from pushforward.cli.exits import USER_ERROR
 from pushforward.cli.export import export
@@ -48,6 +49,7 @@ def build_app(arguments: list[str]) -> tyro.extras.SubcommandApp:
         reproduce_command(arguments),
         states,
         sample,
+        density,
         report,
         export,
     ):

@@ -1,5 +1,6 @@
 """`pushforward sample`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,22 +13,35 @@ def sample(
     out: Path | None = None,
     seed: int = 0,
     resample: Literal["psis", "none"] = "psis",
+    given: tuple[str, ...] = (),
 ) -> None:
     """Draw samples from a fitted flow, with their log-densities; or from a posterior, in the parameters of its model.
 
     Args:
         run: folder of the run.
-        n: how many.
+        n: how many; of a conditional density, for each context.
         out: a file that ends in .npz or .csv, of a posterior .nc too; in the folder of the run unless given.
         seed: of the draws.
         resample: of a posterior: by Pareto-smoothed importance weights, or not at all.
+        given: of a conditional density: COLUMN=VALUE for each context, or a table with a row for each context.
     """
+    from pushforward.errors import UserError
+    from pushforward.experiments.conditional.run import ConditionalRun
+    from pushforward.experiments.points import contexts_of
     from pushforward.experiments.posterior.run import PosteriorRun
     from pushforward.experiments.posterior.sample import write_draws
     from pushforward.experiments.runs import open_run
     from pushforward.experiments.sample import write_samples
 
     opened = open_run(run)
+    if isinstance(opened, ConditionalRun) and given:
+        contexts = contexts_of(opened.model.encoder, given)
+        for warning in opened.model.encoder.outside(contexts):
+            print(f"pushforward: warning: {warning}", file=sys.stderr)
+        print(write_samples(opened, n * len(contexts), out, seed, opened.sampler_given(contexts, n)))
+        return
+    if given:
+        raise UserError(f"{run} holds no conditional density: leave --given out")
     if isinstance(opened, PosteriorRun):
         print(write_draws(opened, n, out, seed, resample))
     else:

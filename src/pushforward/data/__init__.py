@@ -68,7 +68,7 @@ def load(
         raise UserError(f"unknown data set {brief(source)}{nearest(source, DATASETS)}; a file is {' '.join(READERS)}")
     if is_image_file(path):
         return image_file(path, split)
-    return table(path.name, read_table(path, options.text), split, options)
+    return table(path.name, read_table(path, options.text, options.words), split, options)
 
 
 __all__ = ["DATASETS", "Dataset", "TableOptions", "TextFormat", "load"]

@@ -7,15 +7,32 @@ import numpy as np
 from jaxtyping import Array, Float, Float32, Float64, Int, UInt8
 
 from pushforward.data.checks import determined, doubts, drop, repeats
-from pushforward.data.tables import Table, TextFormat
+from pushforward.data.tables import Table, TextFormat, Words
 from pushforward.data.text import brief
-from pushforward.errors import UserError, nearest
+from pushforward.errors import UserError
 
 MIN_ROWS = 10
 SHOWN_WARNINGS = 5
 
 Indices = Int[np.ndarray, " _"]
 LogDensity = Callable[[Float[Array, " D"]], Float[Array, ""]]
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a density is conditional on: a context for each row.
+
+    Attributes:
+        columns: what the numbers of a context are called.
+        categories: of each of them, the names of its categories, in whose place they are indices; none of a number.
+        train, validation, test: float32 contexts `(n, columns)`, in the order of the rows.
+    """
+
+    columns: tuple[str, ...]
+    categories: tuple[tuple[str, ...], ...]
+    train: Float32[np.ndarray, "train columns"]
+    validation: Float32[np.ndarray, "validation columns"]
+    test: Float32[np.ndarray, "test columns"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +47,7 @@ class Dataset:
         log_density: exact normalised log density of one point, `(D,)` -> `()`, where the data are drawn from one.
         logged: of a table, the columns of which a flow learns the logarithm.
         warnings: what a reader of results should know of the data.
+        given: of a table, the columns that are contexts.
     """
 
     name: str
@@ -41,6 +59,7 @@ class Dataset:
     log_density: LogDensity | None = None
     logged: tuple[bool, ...] = ()
     warnings: tuple[str, ...] = ()
+    given: Given | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -134,6 +153,8 @@ class TableOptions:
         allow_degenerate: go on where columns determine each other or there are no more rows than columns.
         heavy_tails: whether the base expects them, so that many far values are no cause for a warning.
         text: how a text file is written.
+        given: the names of the columns that are contexts; those that the file sets apart unless given.
+        categorical: of those, the names of the ones that hold categories though they hold numbers.
     """
 
     columns: tuple[str, ...] = ()
@@ -143,59 +164,75 @@ class TableOptions:
     allow_degenerate: bool = False
     heavy_tails: bool = False
     text: TextFormat = field(default_factory=TextFormat)
+    given: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
 
-    def chosen(self, columns: tuple[str, ...]) -> list[int]:
-        """The indices of the columns to use, in the order of the file.
+    @property
+    def words(self) -> Words:
+        """Which columns of a file may hold words, and which are not looked at."""
+        named = {"--columns": self.columns, "--drop": self.drop, "--log": self.log}
+        named |= {"--given": self.given, "--categorical": self.categorical}
+        return Words(self.given, self.categorical, self.drop, self.columns, named)
+
+    def chosen(self, content: Table) -> tuple[list[int], list[int]]:
+        """The indices of the columns to use and of those that are contexts, in the order of the file.
 
         Raises:
-            UserError: there is no column of a name, or none is left.
+            UserError: there is no column of a name, or none is left, or one is context and something else.
         """
-        for option, names in (("--columns", self.columns), ("--drop", self.drop), ("--log", self.log)):
-            for name in names:
-                if name not in columns:
-                    raise UserError(f"{option}: there is no column {brief(name)}{nearest(name, columns)}")
+        columns, given = content.columns, self.given or content.given
+        self.words.check(columns)
+        for option in ("--columns", "--log", "--drop"):
+            both = [name for name in self.words.named[option] if name in self.given]
+            if both:
+                raise UserError(f"column {brief(both[0])} is named by --given and by {option}")
+        for name in self.categorical:
+            if name not in given:
+                raise UserError(f"--categorical: {brief(name)} is no context; name it by --given too")
         kept = [
             index
             for index, name in enumerate(columns)
-            if (not self.columns or name in self.columns) and name not in self.drop
+            if (not self.columns or name in self.columns) and name not in self.drop and name not in given
         ]
         if not kept:
-            raise UserError("--columns and --drop leave no column")
-        return kept
+            left = "--given leaves no column to model" if given else "--columns and --drop leave no column"
+            raise UserError(left)
+        return kept, [index for index, name in enumerate(columns) if name in given and name not in self.drop]
 
 
 def table(name: str, content: Table, split: Split, options: TableOptions | None = None) -> Dataset:
     """The data set of a table.
 
-    Equal rows go to one part: a row of the test set that was trained on judges nothing.
+    Equal rows, their contexts included, go to one part: a row of the test set that was trained on judges nothing.
 
     Raises:
         UserError: there are too few rows, a column has one value in all rows to train on, columns determine each
             other, a logarithm is asked for of a number that is not positive, or something named is not there.
     """
     options = options or TableOptions()
-    indices = options.chosen(content.columns)
+    indices, contexts = options.chosen(content)
     columns = tuple(content.columns[index] for index in indices)
     kept = _kept_rows(name, len(content.values), options.drop_rows)
-    values = content.values[np.ix_(kept, indices)]
+    values, given = content.values[np.ix_(kept, indices)], content.values[np.ix_(kept, contexts)]
     logged = tuple(column in options.log for column in columns)
     _check_positive(name, values, columns, logged, kept)
-    first = repeats(values)
+    first = repeats(np.concatenate([values, given], axis=1))
     repeated = int(np.sum(first != np.arange(len(values))))
     try:
         train, validation, test = split.rows(len(values)) if repeated == 0 else split.groups(first)
     except UserError as error:
         raise UserError(f"{name} has {error}") from error
-    single = values.astype(np.float32)
-    spread = np.ptp(single[train], axis=0)
-    if not spread.all():
-        index = int(np.argmin(spread != 0))
-        rows = f"{values[train[0], index]:g} in all {len(train)} rows to train on"
-        raise UserError(
-            f"{name}: column {brief(columns[index])} is constant, {rows}; leave it out with {drop(columns[index])}"
-        )
+    single, single_given = values.astype(np.float32), given.astype(np.float32)
+    of_contexts = tuple(content.columns[index] for index in contexts)
+    _check_varying(name, single[train], columns)
+    _check_varying(name, single_given[train], of_contexts)
     seen = np.where(logged, np.log(np.where(logged, values, 1.0)), values)
     flat = determined(seen[train], columns)
+    numbers = [index for index, column in enumerate(of_contexts) if column not in content.categories]
+    if flat is None and numbers:
+        names, beside_numbers = tuple(of_contexts[index] for index in numbers), given[np.ix_(train, numbers)]
+        if determined(beside_numbers, names) is None:
+            flat = determined(np.concatenate([beside_numbers, seen[train]], axis=1), (*names, *columns))
     if flat is not None and not options.allow_degenerate:
         raise UserError(f"{name}: {flat}; leave columns out with --drop, or go on with --allow-degenerate")
     warnings = [*content.warnings, *([flat] if flat is not None else [])]
@@ -207,7 +244,21 @@ def table(name: str, content: Table, split: Split, options: TableOptions | None 
         )
     warnings += _first(doubts(columns, values, options.heavy_tails, kept))
     parts = single[train], single[validation], single[test]
-    return Dataset(name, *parts, columns, logged=logged, warnings=tuple(warnings))
+    beside = None
+    if contexts:
+        categories = tuple(content.categories.get(column, ()) for column in of_contexts)
+        beside = Given(of_contexts, categories, single_given[train], single_given[validation], single_given[test])
+    return Dataset(name, *parts, columns, logged=logged, warnings=tuple(warnings), given=beside)
+
+
+def _check_varying(name: str, rows: Float32[np.ndarray, "n D"], columns: tuple[str, ...]) -> None:
+    spread = np.ptp(rows, axis=0)
+    if not spread.all():
+        index = int(np.argmin(spread != 0))
+        constant = f"{rows[0, index]:g} in all {len(rows)} rows to train on"
+        raise UserError(
+            f"{name}: column {brief(columns[index])} is constant, {constant}; leave it out with {drop(columns[index])}"
+        )
 
 
 def _kept_rows(name: str, n: int, dropped: tuple[int, ...]) -> Indices:

@@ -1,10 +1,10 @@
-"""A user's own table, from a file: numbers with the names of their columns."""
+"""A user's own table, from a file: numbers with the names of their columns; contexts may be words too."""
 
 import csv
 import gzip
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
@@ -13,13 +13,15 @@ import numpy as np
 from jaxtyping import Float64, Shaped
 
 from pushforward.data.text import brief
-from pushforward.errors import UserError
+from pushforward.errors import UserError, nearest
 
 MAX_COLUMNS = 10_000
 FIRST_LINE = 2**20
 BEYOND_FLOAT32 = 2.0**128 - 2.0**103  # halfway from the largest float32 to 2^128; it rounds to infinity
 SMALLEST_FLOAT32 = 2.0**-150  # halfway to the smallest float32; it rounds to 0
 KNOWN_ARRAYS = ("x", "data", "samples")
+CONTEXT = "context"
+MOST_CATEGORIES = 100
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "space": " ", "bar": "|"}
 OTHER_UNIT = ", whose numbers reach from 1e-45 to 3.4e38: give the column another unit"
 EVIDENCE = 1000  # lines by which the first is judged
@@ -72,11 +74,53 @@ class Table:
         values: shape `(n, D)`, in double precision.
         columns: D names.
         warnings: doubts about how the file was read.
+        categories: of columns of words, by name: the words, sorted, in whose place the values are their indices.
+        given: the columns that the file itself sets apart as contexts.
     """
 
     values: Float64[np.ndarray, "n D"]
     columns: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    given: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Words:
+    """Which columns of a file may hold words, and which are not looked at.
+
+    Attributes:
+        allowed: they hold categories where one of their cells is no number.
+        declared: they hold categories, though all of their cells may be numbers.
+        dropped: they are not looked at.
+        kept: if there are any, all others are dropped too, but for `allowed` and `declared`.
+        named: names that the file must have, by the flag that gave them.
+    """
+
+    allowed: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    named: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def check(self, columns: Sequence[str]) -> None:
+        """Refuse names that are none of the columns.
+
+        Raises:
+            UserError: one is none.
+        """
+        for option, names in self.named.items():
+            for name in names:
+                if name not in columns:
+                    raise UserError(f"{option}: there is no column {brief(name)}{nearest(name, columns)}")
+
+    def may_be_in(self, column: str) -> bool:
+        """Whether a column may hold words."""
+        return column in self.allowed or column in self.declared
+
+    def ignores(self, column: str) -> bool:
+        """Whether a column is not looked at: its values are 0."""
+        return column in self.dropped or (bool(self.kept) and column not in self.kept and not self.may_be_in(column))
 
 
 def suffix_of(path: Path) -> str:
@@ -85,12 +129,13 @@ def suffix_of(path: Path) -> str:
     return "".join(ends) if ends[-1:] == [".gz"] else "".join(ends[-1:])
 
 
-def read_table(path: Path, text: TextFormat | None = None) -> Table:
+def read_table(path: Path, text: TextFormat | None = None, words: Words | None = None) -> Table:
     """The table in a file, by its suffix: one of `READERS`.
 
     Args:
         path: the file.
         text: how it is written, where it is a text file.
+        words: the columns that may hold some; none unless given.
 
     Raises:
         UserError: there is no such file, it is not what its suffix says, or something in it is no finite number.
@@ -103,37 +148,78 @@ def read_table(path: Path, text: TextFormat | None = None) -> Table:
     try:
         if path.stat().st_size == 0:
             raise UserError(f"{path.name} is empty")
-        return reader(path, text or TextFormat())
+        return reader(path, text or TextFormat(), words or Words())
     except MemoryError as error:
         raise UserError(f"{path.name} does not fit into memory") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or 'cannot be read'}") from error
 
 
-def _read_text(path: Path, form: TextFormat) -> Table:
-    """A text file of numbers, with or without a line of names; blank lines are left out."""
+def _read_text(path: Path, form: TextFormat, words: Words) -> Table:
+    """A text file of numbers, and of words, with or without a line of names; blank lines are left out."""
     import pyarrow as pa
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
 
     delimiter = form.separator("\t" if suffix_of(path).startswith(".tsv") else ",")
     columns, header_lines, warnings = _text_columns(path, delimiter, form)
     names = [str(index) for index in range(len(columns))]
+    words.check(columns)
+    free = {column for column in columns if words.may_be_in(column) or words.ignores(column)}
+    types = [pa.string() if column in free else pa.float64() for column in columns]
     point = "," if form.decimal_comma else "."
     try:
         text = read_csv(
             path,
             ReadOptions(column_names=names, skip_rows=header_lines, block_size=16 * FIRST_LINE),
             ParseOptions(delimiter=delimiter),
-            ConvertOptions(column_types=dict.fromkeys(names, pa.float64()), decimal_point=point),
+            ConvertOptions(column_types=dict(zip(names, types)), decimal_point=point),
         )
     except pa.ArrowException as error:
-        _find_bad_line(path, delimiter, header_lines, columns, form)
+        _find_bad_line(path, delimiter, header_lines, columns, form, words)
         raise UserError(f"{path.name} cannot be read as a table: {brief(str(error), 80)}") from error
-    values = np.stack([column.to_numpy() for column in text.columns], axis=1)
+    categories: dict[str, tuple[str, ...]] = {}
+    numbers = []
+    for column, cells in zip(columns, text.columns):
+        if column not in free or words.ignores(column):
+            numbers.append(cells.to_numpy() if column not in free else np.zeros(len(cells)))
+            continue
+        stripped = [cell.strip() for cell in cells.to_pylist()]
+        if not all(stripped):
+            _find_bad_line(path, delimiter, header_lines, columns, form, words)
+        if column not in words.declared and all(map(form.is_number, stripped)):
+            numbers.append(np.array([form.number(cell) for cell in stripped], np.float64))
+            continue
+        categories[column], places = _categories(path, column, stripped)
+        numbers.append(places)
+    values = np.stack(numbers, axis=1)
     if not _in_range(values).all():
-        _find_bad_line(path, delimiter, header_lines, columns, form)
+        _find_bad_line(path, delimiter, header_lines, columns, form, replace(words, allowed=tuple(categories)))
     _check_finite(path, values, columns)
-    return Table(values, columns, warnings)
+    return Table(values, columns, (*warnings, *_found(categories, words)), categories)
+
+
+def _categories(path: Path, column: str, cells: list[str]) -> tuple[tuple[str, ...], Float64[np.ndarray, " n"]]:
+    """The words of a column, sorted, and the place of each cell among them.
+
+    Raises:
+        UserError: they are too many.
+    """
+    names, places = np.unique(np.array(cells, np.str_), return_inverse=True)
+    if len(names) > MOST_CATEGORIES:
+        raise UserError(
+            f"{path.name}: column {brief(column)} holds {len(names):,} different words in {len(cells):,} rows; a "
+            f"context has {MOST_CATEGORIES} categories at most"
+        )
+    return tuple(map(str, names)), places.astype(np.float64)
+
+
+def _found(categories: dict[str, tuple[str, ...]], words: Words) -> list[str]:
+    """What is said of columns that were found to hold words."""
+    return [
+        f"column {brief(column)} is taken for {len(names)} categories: {brief(', '.join(names), 60)}"
+        for column, names in categories.items()
+        if column not in words.declared
+    ]
 
 
 def _opened(path: Path, errors: str = "strict") -> io.TextIOWrapper:
@@ -235,8 +321,17 @@ def _holds_names(
     return False, ()
 
 
-def _find_bad_line(path: Path, delimiter: str, header_lines: int, columns: tuple[str, ...], form: TextFormat) -> None:
+def _find_bad_line(
+    path: Path,
+    delimiter: str,
+    header_lines: int,
+    columns: tuple[str, ...],
+    form: TextFormat,
+    words: Words,
+) -> None:
     """Refuse the first line that does not hold a finite number for every column, if there is one, and no lines at all.
+
+    Columns of words must hold something.
 
     Raises:
         UserError: naming the line of the file and the column.
@@ -247,21 +342,26 @@ def _find_bad_line(path: Path, delimiter: str, header_lines: int, columns: tuple
         reader = csv.reader(file, delimiter=delimiter)
         try:
             for cells in filter(None, reader):
-                _check_cells(cells, columns, form)
+                _check_cells(cells, columns, form, words)
         except (csv.Error, UserError) as error:
             raise UserError(f"{path.name}, line {header_lines + reader.line_num}: {error}") from error
     if reader.line_num == 0:
         raise UserError(f"{path.name} has 0 rows")
 
 
-def _check_cells(cells: list[str], columns: tuple[str, ...], form: TextFormat) -> None:
+def _check_cells(cells: list[str], columns: tuple[str, ...], form: TextFormat, words: Words) -> None:
     if len(cells) != len(columns):
         raise UserError(f"{len(cells):,} cells, but the first line has {len(columns):,}")
     for column, cell in zip(columns, cells):
+        if words.ignores(column):
+            continue
         if not cell.strip():
             raise UserError(f"nothing in column {brief(column)}")
+        if words.may_be_in(column):
+            continue
         if not form.is_number(cell):
-            raise UserError(f"{brief(cell)} in column {brief(column)} is not a number")
+            word = "; leave the column out by --drop, or name it by --given" if any(map(str.isalpha, cell)) else ""
+            raise UserError(f"{brief(cell)} in column {brief(column)} is not a number{word}")
         if not _in_range(np.array(form.number(cell))):
             raise UserError(f"{brief(cell)} in column {brief(column)} is not a finite number in float32{OTHER_UNIT}")
 
@@ -274,7 +374,7 @@ def _is_number(cell: str) -> bool:
     return cell.isascii() and "_" not in cell
 
 
-def _read_npy(path: Path, _: TextFormat) -> Table:
+def _read_npy(path: Path, _: TextFormat, words: Words) -> Table:
     """A 1-D or 2-D array of real numbers."""
     _check_start(path, b"\x93NUMPY")
     try:
@@ -284,39 +384,60 @@ def _read_npy(path: Path, _: TextFormat) -> Table:
         raise
     except Exception as error:
         raise _not_whole(path, error) from error
-    return _array_table(path, array)
+    return _with_declared(path, _array_table(path, array), words)
 
 
-def _read_npz(path: Path, _: TextFormat) -> Table:
-    """The only array of an archive, or the one that is called x, data or samples."""
+def _read_npz(path: Path, _: TextFormat, words: Words) -> Table:
+    """The only array of an archive, or the one that is called x, data or samples; one called context goes with it."""
     _check_start(path, b"PK")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = arrays.files
             known = names if len(names) == 1 else [name for name in KNOWN_ARRAYS if name in names]
             array = arrays[known[0]] if known else None
+            context = arrays[CONTEXT] if CONTEXT in names and len(names) > 1 else None
     except (MemoryError, OSError):
         raise
     except Exception as error:
         raise _not_whole(path, error) from error
     if array is None:
         raise UserError(f"{path.name} holds {len(names):,} arrays; call the one to use {' or '.join(KNOWN_ARRAYS)}")
-    return _array_table(path, np.asarray(array))
+    table = _array_table(path, np.asarray(array))
+    if context is not None:
+        beside = _array_table(path, np.asarray(context), CONTEXT)
+        if len(beside.values) != len(table.values):
+            raise UserError(
+                f"{path.name}: {len(table.values):,} rows of {known[0]}, but {len(beside.values):,} of {CONTEXT}"
+            )
+        values = np.concatenate([table.values, beside.values], axis=1)
+        table = Table(values, (*table.columns, *beside.columns), given=beside.columns)
+    return _with_declared(path, table, words)
 
 
-def _array_table(path: Path, array: Shaped[np.ndarray, "..."]) -> Table:
+def _with_declared(path: Path, table: Table, words: Words) -> Table:
+    """The table with the numbers of columns that are declared to hold categories replaced by their places."""
+    values, categories = table.values.copy(), {}
+    for column in words.declared:
+        if column in table.columns and column not in table.categories:
+            index = table.columns.index(column)
+            cells = [str(int(value)) if value.is_integer() else str(value) for value in values[:, index].tolist()]
+            categories[column], values[:, index] = _categories(path, column, cells)
+    return replace(table, values=values, categories=table.categories | categories)
+
+
+def _array_table(path: Path, array: Shaped[np.ndarray, "..."], name: str = "x") -> Table:
     if array.dtype.kind not in "fiu":
         raise UserError(f"{path.name} holds values of type {brief(str(array.dtype))}, not real numbers")
     if array.ndim not in (1, 2):
         raise UserError(f"{path.name} holds an array of {array.ndim} dimensions; a table has 2: rows and columns")
     values = np.asarray(array[:, None] if array.ndim == 1 else array, np.float64)
     _check_width(path, values.shape[1])
-    columns = _numbered(values.shape[1])
+    columns = _numbered(values.shape[1], name)
     _check_finite(path, values, columns)
     return Table(values, columns)
 
 
-def _read_parquet(path: Path, _: TextFormat) -> Table:
+def _read_parquet(path: Path, _: TextFormat, words: Words) -> Table:
     """The columns of a Parquet file, without the index that pandas may have added."""
     import pyarrow as pa
     from pyarrow.parquet import ParquetFile
@@ -328,20 +449,39 @@ def _read_parquet(path: Path, _: TextFormat) -> Table:
             _check_width(path, len(schema))
             index = (schema.pandas_metadata or {}).get("index_columns", [])
             fields = {place: field for place, field in enumerate(schema) if field.name not in index}
-            for field in fields.values():
-                if not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)):
+            columns = tuple(field.name for field in fields.values())
+            of_words = [
+                not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)) for field in fields.values()
+            ]
+            for field, wordy in zip(fields.values(), of_words):
+                if wordy and not (words.may_be_in(field.name) or words.ignores(field.name)):
                     kind = brief(str(field.type))
                     raise UserError(f"{path.name}: column {brief(field.name)} holds values of type {kind}, not numbers")
-            columns = tuple(field.name for field in fields.values())
             _check_width(path, len(columns))
             content = file.read()
-            values = np.stack([content.column(place).to_numpy().astype(np.float64) for place in fields], axis=1)
+            categories: dict[str, tuple[str, ...]] = {}
+            parts = []
+            for place, column, wordy in zip(fields, columns, of_words):
+                if words.ignores(column):
+                    parts.append(np.zeros(len(content)))
+                    continue
+                if not wordy:
+                    parts.append(content.column(place).to_numpy().astype(np.float64))
+                    continue
+                cells = content.column(place).to_pylist()
+                if None in cells:
+                    where = f"row {cells.index(None) + 1:,} (the first is 1), column {brief(column)}"
+                    raise UserError(f"{path.name}, {where}: nothing is there")
+                categories[column], places = _categories(path, column, [str(cell) for cell in cells])
+                parts.append(places)
+            values = np.stack(parts, axis=1)
     except (MemoryError, UserError):
         raise
     except Exception as error:
         raise _not_whole(path, error) from error
     _check_finite(path, values, columns)
-    return Table(values, columns)
+    found = tuple(_found(categories, words))
+    return _with_declared(path, Table(values, columns, found, categories), words)
 
 
 def _check_start(path: Path, magic: bytes) -> None:
@@ -377,11 +517,11 @@ def _check_finite(path: Path, values: Float64[np.ndarray, "n D"], columns: tuple
         raise UserError(f"{where}: {value}{'' if np.isfinite(value) else ' or missing'}; {reason}")
 
 
-def _numbered(width: int) -> tuple[str, ...]:
-    return tuple(f"x{index + 1}" for index in range(width))
+def _numbered(width: int, name: str = "x") -> tuple[str, ...]:
+    return tuple(f"{name}{index + 1}" for index in range(width))
 
 
-READERS: dict[str, Callable[[Path, TextFormat], Table]] = {
+READERS: dict[str, Callable[[Path, TextFormat, Words], Table]] = {
     ".csv": _read_text,
     ".tsv": _read_text,
     ".csv.gz": _read_text,

@@ -37,6 +37,22 @@ def histogram(data: Dataset, flow: Distribution) -> Drawing:
     )
 
 
+def histograms(data: Dataset, points: Float[np.ndarray, "n 1"]) -> Drawing:
+    """Test rows and samples of the flow, in 1-D."""
+    (box,) = quantile_box(data.train)
+
+    def draw(style: Style) -> Figure:
+        figure, ((axes,),) = panels.panel_grid(1, 1, panels.WIDTH - 0.85, 3.0)
+        bins = np.linspace(*box, 41)
+        for values, colour, label in ((data.test, style.target, "test rows"), (points, style.flow, "flow")):
+            axes.hist(values[:, 0], bins, density=True, histtype="step", color=colour, label=label, linewidth=1.5)
+        axes.set(xlabel=labels(data)[0], ylabel="density", xlim=box)
+        panels.legend_above(axes)
+        return figure
+
+    return Drawing(draw)
+
+
 def densities(data: Dataset, flow: Distribution) -> Drawing:
     """The true density, or the test rows where it is not known, and the fitted density beside it, in 2-D."""
     box = quantile_box(data.train)

@@ -19,7 +19,7 @@ from pushforward.evaluation.coverage import wilson
 LEVEL = 0.01
 LEAST_CASES = 20
 SHOWN = 0.9
-DENSITY, DISTANCE = "density", "distance to a random point"
+DENSITY, DISTANCE = "density", "distance"
 """Names of the joint ranks, beside those of the numbers."""
 
 

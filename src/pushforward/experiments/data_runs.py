@@ -72,9 +72,11 @@ class DataRun(Run):
 
 def _fingerprint(dataset: Dataset) -> dict[str, Any]:
     digest = hashlib.sha256()
-    for part in (dataset.train, dataset.validation, dataset.test):
+    given = dataset.given
+    contexts = () if given is None else (given.train, given.validation, given.test)
+    for part in (dataset.train, dataset.validation, dataset.test, *contexts):
         digest.update(np.ascontiguousarray(part).tobytes())
-    return {
+    described: dict[str, Any] = {
         "name": dataset.name,
         "shape": list(dataset.shape),
         "levels": dataset.levels,
@@ -82,3 +84,6 @@ def _fingerprint(dataset: Dataset) -> dict[str, Any]:
         "rows": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
         "sha256": digest.hexdigest(),
     }
+    if given is not None:
+        described["given"] = {"columns": list(given.columns), "categories": [list(each) for each in given.categories]}
+    return described

@@ -10,6 +10,7 @@ from pushforward.errors import UserError, nearest
 KINDS: dict[str, str] = {
     "fit": "pushforward.experiments.fit",
     "train": "pushforward.experiments.train",
+    "conditional": "pushforward.experiments.conditional",
     "dlgm": "pushforward.experiments.dlgm",
     "posterior": "pushforward.experiments.posterior",
 }

@@ -5,8 +5,8 @@ import os
 import platform
 import shutil
 from abc import abstractmethod
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -37,15 +37,16 @@ class Sampler:
 
     Attributes:
         shape: of a sample.
-        beside: what a sample comes with.
-        draw: n samples, and what they come with.
-        columns: names of the numbers of a sample, where they have any.
+        arrays: what a draw consists of, in order: its samples and what they come with, such as their log-densities. Of
+            each, the names of its numbers, where they have any.
+        draw: from a key, and the first and the number of the draws, to an array of each, `(draws, ...)`.
+        categories: by the names of numbers that stand for words, these words.
     """
 
     shape: tuple[int, ...]
-    beside: str
-    draw: Callable[[PRNGKeyArray, int], tuple[Array, Array]]
-    columns: tuple[str, ...] = ()
+    arrays: Mapping[str, tuple[str, ...]]
+    draw: Callable[[PRNGKeyArray, int, int], tuple[Array, ...]]
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ class Run:
     def flow(self) -> Distribution:
         """The best restart, trained, as a density; of images in [0, 1]."""
         return self.model.flow if isinstance(self.model, Dequantized) else self.model
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the numbers of a sample, where they have any."""
+        return ()
 
     @property
     def finished(self) -> bool:
@@ -136,7 +142,8 @@ class Run:
         """How the model is drawn from: samples of a flow come with their log-densities, in nats."""
         flow = self.flow
         draw = eqx.filter_jit(lambda flow, key, size: flow.sample_and_log_prob(key, (size,)))
-        return Sampler(flow.shape, "log_prob", lambda key, size: draw(flow, key, size))
+        arrays: dict[str, tuple[str, ...]] = {"samples": (), "log_prob": ()}
+        return Sampler(flow.shape, arrays, lambda key, _, size: draw(flow, key, size))
 
     @property
     def _kind(self) -> registry.Kind:

@@ -1,4 +1,6 @@
-"""`KL(data || q)`: maximum likelihood."""
+"""`KL(data || q)`: maximum likelihood, of a density or of one given contexts."""
+
+from collections.abc import Callable
 
 import equinox as eqx
 import jax
@@ -10,6 +12,9 @@ from pushforward.dequantize import Dequantized
 from pushforward.distributions import Distribution
 from pushforward.probes import refreshed
 from pushforward.types import PRNGKeyArray
+
+Model = Distribution | Dequantized | Callable[[Array], Distribution]
+"""What is fitted: a density, that of images, or a function from a context to a density."""
 
 
 class ForwardKL(eqx.Module):
@@ -24,19 +29,27 @@ class ForwardKL(eqx.Module):
         smoothing: of vectors, a matrix S `(D, D)`: to each row S e is added, with e drawn from N(0, I) in every step.
             The flow is then trained on a kernel estimate of the density, which has no spikes (Rothfuss et al., 2019,
             "Noise regularization for conditional density estimation").
+        contexts: of each row, `(n, context)`: the model is then a function from a context to a density, as `amortize`
+            and `condition` make them.
+
+    Example:
+        >>> loss = ForwardKL(x, 256, contexts=contexts)
+        >>> fit(ensemble(lambda key: condition(flows.maf(key, 2, 5), key, 3), key, 1), loss, key=key, ...)
     """
 
     data: Shaped[Array, "n ..."]
     batch_size: int = eqx.field(static=True)
     smoothing: Float[Array, "D D"] | None = None
+    contexts: Float[Array, "n context"] | None = None
 
-    def __call__(self, model: Distribution | Dequantized, key: PRNGKeyArray, step: Int[Array, ""]) -> Float[Array, ""]:
+    def __call__(self, model: Model, key: PRNGKeyArray, step: Int[Array, ""]) -> Float[Array, ""]:
         """The loss of one step."""
         key_rows, key_model = jax.random.split(key)
-        rows = self.data[jax.random.randint(key_rows, (self.batch_size,), 0, len(self.data))]
+        chosen = jax.random.randint(key_rows, (self.batch_size,), 0, len(self.data))
+        rows, contexts = self.data[chosen], None if self.contexts is None else self.contexts[chosen]
         if self.smoothing is not None:
             rows = rows + jax.random.normal(jax.random.fold_in(key, 2), rows.shape) @ self.smoothing.T
-        return -jnp.mean(log_likelihoods(model, rows, key_model))
+        return -jnp.mean(log_likelihoods(model, rows, key_model, contexts))
 
 
 class HeldOut(eqx.Module):
@@ -45,16 +58,18 @@ class HeldOut(eqx.Module):
     Attributes:
         data: `(n, *event shape)`.
         batch_size: rows at a time: bounds the memory.
+        contexts: of each row, `(n, context)`, where the model is a function from a context to a density.
     """
 
     data: Shaped[Array, "n ..."]
     batch_size: int = eqx.field(static=True, default=4096)
+    contexts: Float[Array, "n context"] | None = None
 
-    def __call__(self, model: Distribution | Dequantized) -> Float[Array, ""]:
+    def __call__(self, model: Model) -> Float[Array, ""]:
         """The mean, in nats."""
         return -jnp.mean(self.each(model, jax.random.key(0)))
 
-    def each(self, model: Distribution | Dequantized, key: PRNGKeyArray) -> Float[Array, " n"]:
+    def each(self, model: Model, key: PRNGKeyArray) -> Float[Array, " n"]:
         """The log-likelihood of every row, in nats; for a `Dequantized` flow a lower bound.
 
         Args:
@@ -64,22 +79,33 @@ class HeldOut(eqx.Module):
         n = len(self.data)
         size = min(self.batch_size, n)
         whole = n // size * size
-        batches = self.data[:whole].reshape(-1, size, *self.data.shape[1:])
-        keys = jax.random.split(key, len(batches) + 1)
-        values = lax.map(lambda batch: log_likelihoods(model, *batch), (batches, keys[1:])).ravel()
-        return jnp.concatenate([values, log_likelihoods(model, self.data[whole:], keys[0])]) if whole < n else values
+        rows = (self.data, self.contexts)
+        batches = jax.tree.map(lambda array: array[:whole].reshape(-1, size, *array.shape[1:]), rows)
+        keys = jax.random.split(key, whole // size + 1)
+
+        def batch(rows: tuple[Array, Array | None], key: PRNGKeyArray) -> Float[Array, " size"]:
+            return log_likelihoods(model, rows[0], key, rows[1])
+
+        values = lax.map(lambda each: batch(*each), (batches, keys[1:])).ravel()
+        left = jax.tree.map(lambda array: array[whole:], rows)
+        return jnp.concatenate([values, batch(left, keys[0])]) if whole < n else values
 
 
 def log_likelihoods(
-    model: Distribution | Dequantized, x: Shaped[Array, "n ..."], key: PRNGKeyArray
+    model: Model, x: Shaped[Array, "n ..."], key: PRNGKeyArray, contexts: Float[Array, "n context"] | None = None
 ) -> Float[Array, " n"]:
     """Log-density of every row in nats; of a `Dequantized` flow a lower bound of the log-probability.
 
     Args:
-        model: a distribution, or a dequantised one.
+        model: a distribution, a dequantised one, or a function from a context to a distribution.
         x: rows.
-        key: for the noise of a dequantised model.
+        key: for the noise of a dequantised model, and for the probes of estimated log-determinants.
+        contexts: of the rows, for a function.
     """
     key_probes, key_noise = jax.random.split(key)
     model = refreshed(model, key_probes)
-    return model.log_prob_bound(x, key_noise) if isinstance(model, Dequantized) else model.log_prob(x)
+    if isinstance(model, Dequantized):
+        return model.log_prob_bound(x, key_noise)
+    if isinstance(model, Distribution):
+        return model.log_prob(x)
+    return jax.vmap(lambda context, row: model(context).log_prob(row))(contexts, x)

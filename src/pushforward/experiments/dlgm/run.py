@@ -78,4 +78,4 @@ class DlgmRun(DataRun):
             x, z = jax.vmap(model.sample)(jax.random.split(key, size))
             return x.reshape(size, *shape), z
 
-        return Sampler(shape, "latents", lambda key, size: draw(model, key, size))
+        return Sampler(shape, {"samples": (), "latents": ()}, lambda key, _, size: draw(model, key, size))

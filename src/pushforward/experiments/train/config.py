@@ -53,6 +53,12 @@ class TableConfig:
     decimal_comma: bool = False
     """of a text file: whether numbers are written as 1,5"""
 
+    given: tuple[str, ...] = ()
+    """names of the columns of a file that the density of the others is conditional on; words are categories"""
+
+    categorical: tuple[str, ...] = ()
+    """of those, names of the ones whose numbers are categories"""
+
     def table_options(self, heavy_tails: bool = False) -> "TableOptions":
         """What of a user's table is used, and how it is read; `heavy_tails` are expected by some bases.
 
@@ -61,7 +67,7 @@ class TableConfig:
         """
         from pushforward.data import TableOptions, TextFormat
 
-        names = "columns", "drop", "log", "drop_rows", "allow_degenerate"
+        names = "columns", "drop", "log", "drop_rows", "allow_degenerate", "given", "categorical"
         return TableOptions(
             **{name: getattr(self, name) for name in names},
             heavy_tails=heavy_tails,
@@ -137,6 +143,10 @@ class TrainConfig(FlowConfig, TrainingConfig, TableConfig):
     """steps without a better validation after which training stops; 0 for never; 3,000 unless given, fewer where there
     are few rows"""
 
+    conditioning: Literal["condition", "amortize"] | None = None
+    """of a conditional density: the flow's own networks see the context, or another network emits all parameters of the
+    flow; unless given the first, where there are networks"""
+
     dequantization: Literal["uniform", "variational"] = "uniform"
     """images: the noise that makes grey levels continuous"""
 
@@ -159,6 +169,17 @@ class TrainConfig(FlowConfig, TrainingConfig, TableConfig):
     def folder_name(self) -> str:
         """What the run's folder is called unless the user says."""
         return f"{Path(self.data).stem}-{self.flow}-{self.length}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionalConfig(TrainConfig):
+    """A density of some columns given others, trained by maximum likelihood."""
+
+    KIND: ClassVar[str] = "conditional"
+
+    @property
+    def title(self) -> str:
+        return f"{super().title} · given {', '.join(self.given) or 'contexts'}"
 
 
 def chosen(name: str, value: Value | None) -> Value:

@@ -41,7 +41,7 @@ def calibrated(models: Pushforward | Dequantized, data: Dataset, key: PRNGKeyArr
             return Dequantized(model.flow.calibrated(images), model.noise)
         flow, units, *rest = model.bijection.bijections
         whitened = isinstance(units.bijection, Chain)
-        units = Frozen(_units(data, whitened=whitened, robust=isinstance(model.base, StudentT)))
+        units = Frozen(units_of(data, whitened=whitened, robust=isinstance(model.base, StudentT)))
         return Pushforward(model.base, Chain((flow, units, *rest))).calibrated(jnp.asarray(rows, float))
 
     return eqx.filter_jit(eqx.filter_vmap(calibrate))(models)
@@ -66,7 +66,7 @@ def gaussian_units(
     return centre, scale, np.linalg.cholesky(np.atleast_2d(correlations))
 
 
-def _units(data: Dataset, *, whitened: bool, robust: bool) -> Chain | DiagonalAffine:
+def units_of(data: Dataset, *, whitened: bool, robust: bool) -> Chain | DiagonalAffine:
     """From standard units to those of the rows, of their logarithms where these are learned."""
     centre, scale, factor = gaussian_units(data, whitened=whitened, robust=robust)
     standardised = DiagonalAffine(jnp.asarray(centre, float), jnp.asarray(np.log(scale), float))
@@ -81,11 +81,9 @@ def _model(
 ) -> Pushforward | Dequantized:
     key_flow, key_noise = jax.random.split(key)
     dim = int(np.prod(shape))
-    flow = make_flow(config, shape, key_flow, _base(config, dim), "density")
+    flow = make_flow(config, shape, key_flow, base_of(config, dim), "density")
     if levels is None:
-        scaling = DiagonalAffine.identity(dim)
-        units = Chain((TriangularAffine.identity(dim), scaling)) if config.start == "whitened" else scaling
-        parts = (flow.bijection, Frozen(units))
+        parts = (flow.bijection, Frozen(no_units(config, dim)))
         return Pushforward(flow.base, Chain((*parts, PartialExp(logged)) if any(logged) else parts))
     noise: UniformDequantization | VariationalDequantization = UniformDequantization(levels)
     if config.dequantization == "variational":
@@ -93,7 +91,14 @@ def _model(
     return Dequantized(flows.pixels(flow, shape), noise)
 
 
-def _base(config: TrainConfig, dim: int) -> Distribution:
+def no_units(config: TrainConfig, dim: int) -> Chain | DiagonalAffine:
+    """The identity, of the structure that `units_of` has."""
+    scaling = DiagonalAffine.identity(dim)
+    return Chain((TriangularAffine.identity(dim), scaling)) if config.start == "whitened" else scaling
+
+
+def base_of(config: TrainConfig, dim: int) -> Distribution:
+    """The base of the settings."""
     match config.base:
         case "normal" | None:
             return Normal.standard(dim)

@@ -41,7 +41,7 @@ def write_report(run: TrainRun) -> Path:
     """
     run.check_data()
     data, result, metrics = run.dataset, run.result, run.metrics
-    pictures = write_pictures(run.folder / "figures", [*_drawings(run), _curve(run)])
+    pictures = write_pictures(run.folder / "figures", [*_drawings(run), loss_curve(run)])
     report = run.folder / "report.html"
     report.write_text(
         render(
@@ -107,7 +107,8 @@ def _numbers(data: Dataset, points: Float[np.ndarray, "n D"]) -> str:
     return f"{len(points):,} samples of the flow, {min(len(points), len(data.test)):,} test rows."
 
 
-def _curve(run: TrainRun) -> tuple[str, str, str, Drawing]:
+def loss_curve(run: TrainRun) -> tuple[str, str, str, Drawing]:
+    """The losses of training and validation, as an entry of a report."""
     metrics, result = run.metrics, run.result
     steps = np.array([record["step"] for record in metrics], int)
     training, validation = (np.array([record[name] for record in metrics], float) for name in ("loss", "validation"))

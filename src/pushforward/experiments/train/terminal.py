@@ -37,7 +37,8 @@ def print_check(config: CheckConfig) -> bool:
     """What `train` would make of a file, column by column, and its doubts; whether it would train."""
     console = Console()
     try:
-        content = read_table(config.file, config.table_options().text)
+        options = config.table_options()
+        content = read_table(config.file, options.text, options.words)
     except UserError as error:
         console.print(f"[red]refused:[/] {escape(str(error))}")
         return False
@@ -45,11 +46,17 @@ def print_check(config: CheckConfig) -> bool:
     for name in ("column", "lowest", "median", "highest", "standard deviation", "distinct"):
         table.add_column(name, justify="left" if name == "column" else "right")
     for column, x in zip(content.columns, content.values.T):
+        if options.words.ignores(column):
+            continue
+        if column in content.categories:
+            words = content.categories[column]
+            table.add_row(escape(column), escape(words[0]), "", escape(words[-1]), "", f"{len(words):,}")
+            continue
         numbers = x.min(), np.median(x), x.max(), x.std()
         table.add_row(escape(column), *(f"{value:.6g}" for value in numbers), f"{len(np.unique(x)):,}")
     console.print(table)
     try:
-        dataset = data.load(str(config.file), options=config.table_options())
+        dataset = data.load(str(config.file), options=options)
     except UserError as error:
         for warning in content.warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}")
@@ -58,5 +65,7 @@ def print_check(config: CheckConfig) -> bool:
     for warning in dataset.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}")
     parts = " / ".join(f"{len(part):,}" for part in (dataset.train, dataset.validation, dataset.test))
-    console.print(f"pushforward train takes it: {parts} rows to train, validate and test, {dataset.shape[0]:,} columns")
+    given = "" if dataset.given is None else f" given {len(dataset.given.columns):,}"
+    rows = f"{parts} rows to train, validate and test"
+    console.print(f"pushforward train takes it: {rows}, {dataset.shape[0]:,} columns{given}")
     return True

@@ -1,12 +1,14 @@
 """Train a flow on data by maximum likelihood, judge it on the test set, and write both down."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Array, Float, Shaped
 
 from pushforward.data import Dataset
@@ -19,7 +21,7 @@ from pushforward.experiments.train.config import TrainConfig, chosen
 from pushforward.experiments.train.models import calibrated, gaussian_units, make_ensemble
 from pushforward.experiments.train.run import TrainRun
 from pushforward.objectives import ForwardKL, HeldOut
-from pushforward.training import adam, member
+from pushforward.training import Fit, adam, member
 from pushforward.types import PRNGKeyArray
 
 WORTH_NOTHING = 1e-3
@@ -40,47 +42,63 @@ def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
     """
     run.check_data()
     config, data = run.config, run.dataset
-    validate_every = chosen("validate_every", config.validate_every)
 
     def make_models() -> Pushforward | Dequantized:
         models = make_ensemble(config, data.shape, data.levels, data.logged)
         return calibrated(models, data, purpose_key(config, 2))
 
+    loss = ForwardKL(on_device(data.train), config.batch_size, smoothing(config, data))
+    trained, best, told = train_to_the_best(run, make_models, loss, HeldOut(on_device(data.validation)), quiet=quiet)
+    judged = _judge(member(trained.model, best), run, purpose_key(config, 3))
+    result = {**judged, **told, "warnings": [*data.warnings, *judged.get("warnings", [])]}
+    run.write_result(result)
+    return result
+
+
+def train_to_the_best(
+    run: TrainRun, make_models: Callable[[], Any], loss: ForwardKL, held_out: HeldOut, *, quiet: bool
+) -> tuple[Fit[Any], int, dict[str, Any]]:
+    """The trained ensemble, which restart is best by validation, and what `result.json` says of it.
+
+    Args:
+        run: with the settings.
+        make_models: makes the ensemble.
+        loss: of the training rows.
+        held_out: the loss of the validation rows.
+        quiet: no progress bar.
+    """
+    config = run.config
     trained, seconds = train(
         run,
         make_models,
-        ForwardKL(on_device(data.train), config.batch_size, _smoothing(config, data)),
-        adam(
-            chosen("learning_rate", config.learning_rate),
-            config.steps,
-            schedule=config.schedule,
-            gradient_clip=config.gradient_clip,
-        ),
+        loss,
+        optimizer(config),
         quiet=quiet,
-        record_every=min(validate_every, config.steps),
-        validate=HeldOut(on_device(data.validation)),
+        record_every=min(chosen("validate_every", config.validate_every), config.steps),
+        validate=held_out,
         patience=config.patience or None,
         average_decay=config.average_decay or None,
     )
-
     if trained.best_losses is None or trained.best_steps is None:
         raise TypeError("training without validation has no best step")
     best = int(np.argmin(trained.best_losses))
-    judged = _judge(member(trained.model, best), run, purpose_key(config, 3))
-    result = {
-        **judged,
-        "warnings": [*data.warnings, *judged.get("warnings", [])],
+    told = {
         "restarts": [float(-loss) if math.isfinite(loss) else None for loss in trained.best_losses],
         "best_restart": best,
         "best_step": int(trained.best_steps[best]),
         "steps": trained.steps,
         **description(run, trained, seconds),
     }
-    run.write_result(result)
-    return result
+    return trained, best, told
 
 
-def _smoothing(config: TrainConfig, data: Dataset) -> Float[Array, "D D"] | None:
+def optimizer(config: TrainConfig) -> optax.GradientTransformation:
+    """Adam with the schedule of the settings."""
+    rate = chosen("learning_rate", config.learning_rate)
+    return adam(rate, config.steps, schedule=config.schedule, gradient_clip=config.gradient_clip)
+
+
+def smoothing(config: TrainConfig, data: Dataset) -> Float[Array, "D D"] | None:
     """The matrix by which noise is added to the rows: `--smoothing` times the units that the flow starts in."""
     if not config.smoothing:
         return None
