@@ -33,7 +33,7 @@ CHAINS, WARM_UP, KEPT, DOUBLINGS = 4, 300, 300, 7
 LOOKS, MOVES, MOVABLE, MOST_MOVED = 16, 2, 0.01, 100
 """Batches of draws by which starts are judged and moved, how often, of which ESS, and in up to how many dimensions."""
 WIDER, TWICE = 3.0, 2.0
-WORTH_MOVING, MOVED = 1e-3, ", moved"
+MOVED = ", moved"
 
 Looked = tuple[Float[np.ndarray, "n D"], Float[np.ndarray, " n"]]
 """Draws, and their log weights."""
@@ -97,7 +97,7 @@ def best_start(target: Target, key: PRNGKeyArray) -> Start:
     for move in range(MOVES if movable and nearest.ess_fraction > MOVABLE else 0):
         name = f"{nearest.name.removesuffix(MOVED)}{MOVED}"
         moved, seen = judged(name, _weighted_moments(*seen), jax.random.fold_in(key, len(FINDERS) + move))
-        if moved.affinity < nearest.affinity + WORTH_MOVING:
+        if moved.affinity <= nearest.affinity:
             break
         nearest = moved
     return nearest
@@ -199,7 +199,7 @@ def _around_zero(target: Target, key: PRNGKeyArray, count: int, scale: float) ->
 
 
 def _moments(target: Target, draws: Float[np.ndarray, "n D"]) -> tuple[Array, Array] | None:
-    """Mean and covariance, whose correlations are shrunk by the share of dimensions to draws; of angles around it."""
+    """Mean and covariance, of angles around it."""
     draws = draws[np.isfinite(draws).all(axis=1)]
     count = len(draws)
     if count < 2 or not (draws.std(axis=0) > 0).all():
@@ -250,7 +250,7 @@ def _judged(log_weights: Float[np.ndarray, " n"]) -> tuple[float, float]:
 
 
 def _weighted_moments(z: Float[np.ndarray, "n D"], log_weights: Float[np.ndarray, " n"]) -> tuple[Array, Array]:
-    """Mean and covariance of draws by their weights, whose correlations are shrunk as those of so many draws."""
+    """Mean and covariance of draws by their weights."""
     inside = np.isfinite(log_weights)
     weights = np.where(inside, np.exp(log_weights - log_weights[inside].max()), 0.0)
     weights /= weights.sum()
@@ -261,8 +261,12 @@ def _weighted_moments(z: Float[np.ndarray, "n D"], log_weights: Float[np.ndarray
 
 
 def _shrunk(covariance: Float[np.ndarray, "D D"], count: float) -> Array:
-    """A covariance of so many draws, whose correlations are made smaller by the share of dimensions to draws."""
-    share = min(1.0, len(covariance) / count)
+    """A covariance of so many draws; of fewer than ten a dimension its correlations are made smaller.
+
+    Of more they stay: where parameters are nearly collinear, a little less of a correlation is another law.
+    """
+    dim = len(covariance)
+    share = min(1.0, dim / count) if count < 10 * dim else 0.0
     return jnp.asarray((1 - share) * covariance + share * np.diag(np.diag(covariance)))
 
 
