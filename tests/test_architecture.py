@@ -26,7 +26,7 @@ ROOMS = [
     {"drawing"},
     {"experiments"},
     {"experiments.fit", "experiments.train", "experiments.dlgm", "experiments.posterior"},
-    {"experiments.advise", "experiments.conditional"},
+    {"experiments.advise", "experiments.conditional", "experiments.infer"},
     {"studies"},
     {"studies.density_of_states"},
     {

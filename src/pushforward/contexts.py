@@ -1,19 +1,20 @@
 """Contexts in their own units: what a conditional flow of a table, or of a simulator's output, is given."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float64
 
 from pushforward.bijections import Bijection, Chain, DiagonalAffine, Frozen
 from pushforward.distributions import Pushforward
 from pushforward.errors import UserError, nearest
 
-__all__ = ["Encoder", "Standardised"]
+__all__ = ["Encoder", "Regression", "Standardised"]
 
 
 def __dir__() -> list[str]:
@@ -22,6 +23,7 @@ def __dir__() -> list[str]:
 
 SLACK = 1e-3
 """Standard deviations by which a number may lie outside: rounding to single precision."""
+LEAST_ROWS = 20
 
 
 class Encoder(eqx.Module):
@@ -80,6 +82,8 @@ class Encoder(eqx.Module):
     def __call__(self, context: Float[Array, " columns"]) -> Float[Array, " size"]:
         """One context, as networks take it; NaN where an entry is no place of a category."""
         standard = (context - lax.stop_gradient(self.mean)) / lax.stop_gradient(self.scale)
+        if not any(self.categories):
+            return standard
         parts = []
         for value, names, number in zip(context, self.categories, standard):
             if not names:
@@ -150,6 +154,45 @@ class Encoder(eqx.Module):
         if not np.isfinite(number):
             raise UserError(f"{column} must be a finite number, got {value!r}")
         return number
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """Least squares of rows on encoded contexts.
+
+    Attributes:
+        encoder: of the contexts.
+        slope: `(D, size)`; 0 where there are fewer than 20 rows for each number of a context.
+    """
+
+    encoder: Encoder
+    slope: Float64[np.ndarray, "D size"]
+
+    @staticmethod
+    def of(encoder: Encoder, contexts: Float[np.ndarray, "n columns"], rows: Float[np.ndarray, "n D"]) -> "Regression":
+        """The regression of some rows.
+
+        Args:
+            encoder: of contexts.
+            contexts: one a row.
+            rows: what is regressed.
+        """
+        features = encoder.all(contexts)
+        if len(rows) < LEAST_ROWS * encoder.size:
+            return Regression(encoder, np.zeros((rows.shape[1], encoder.size)))
+        slope, *_ = np.linalg.lstsq(features - features.mean(axis=0), rows - rows.mean(axis=0))
+        return Regression(encoder, np.asarray(slope.T, np.float64))
+
+    def left(
+        self, contexts: Float[np.ndarray, "n columns"], rows: Float[np.ndarray, "n D"]
+    ) -> Float64[np.ndarray, "n D"]:
+        """Rows less what their contexts say.
+
+        Args:
+            contexts: one a row.
+            rows: in the units of those regressed.
+        """
+        return np.asarray(rows - self.encoder.all(contexts) @ self.slope.T, np.float64)
 
 
 class Standardised(eqx.Module):

@@ -75,6 +75,8 @@ class MLP(eqx.Module):
         width: int,
         depth: int,
         activation: Activation = jnp.tanh,
+        *,
+        zero: bool = True,
     ) -> "MLP":
         """A network of `depth` hidden layers of `width` units, with LeCun's initialisation.
 
@@ -85,11 +87,13 @@ class MLP(eqx.Module):
             width: hidden units of each layer.
             depth: hidden layers.
             activation: of the hidden layers.
+            zero: whether the last layer starts at zero.
         """
         sizes = [in_size, *[width] * depth, out_size]
         initialise = jax.nn.initializers.lecun_normal(in_axis=-1, out_axis=-2)
-        hidden = zip(jax.random.split(key, depth + 1)[:-1], sizes, sizes[1:])
-        weights = [*(initialise(k, (m, n)) for k, n, m in hidden), jnp.zeros((sizes[-1], sizes[-2]))]
+        weights = [initialise(k, (m, n)) for k, n, m in zip(jax.random.split(key, depth + 1), sizes, sizes[1:])]
+        if zero:
+            weights[-1] = jnp.zeros_like(weights[-1])
         return MLP(tuple(weights), tuple(jnp.zeros(size) for size in sizes[1:]), activation)
 
     def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:

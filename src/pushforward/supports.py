@@ -18,6 +18,7 @@ from pushforward.bijections import (
     Stereographic,
     StickBreaking,
 )
+from pushforward.border import concrete
 from pushforward.boxes import Box
 from pushforward.types import Numbers
 
@@ -74,7 +75,7 @@ class Support:
         """The coordinates `(k,)` of an array.
 
         Args:
-            value: the array.
+            value: the array; where JAX traces it, only its shape is checked.
             name: of the parameter, for messages.
 
         Raises:
@@ -84,6 +85,8 @@ class Support:
         if value.shape != self.shape:
             raise ValueError(f"{name} has shape {self.shape}, got {value.shape}")
         coordinates = self.bijection.inverse(value)
+        if not concrete(value):
+            return coordinates
         there = np.asarray(self.bijection.forward(coordinates))
         turned = self.periodic and np.isfinite(value).all()
         if not (np.isfinite(coordinates).all() and (turned or np.allclose(there, value, rtol=1e-3, atol=1e-5))):

@@ -10,6 +10,7 @@ from pushforward.cli.evaluate import evaluate
 from pushforward.cli.exits import USER_ERROR
 from pushforward.cli.export import export
 from pushforward.cli.fit import fit_command
+from pushforward.cli.infer import infer_command
 from pushforward.cli.listing import list_
 from pushforward.cli.refine import refine
 from pushforward.cli.report import report
@@ -43,6 +44,7 @@ def build_app(arguments: list[str]) -> tyro.extras.SubcommandApp:
     for command in (
         fit_command(arguments),
         train_command(arguments),
+        infer_command(),
         refine,
         check,
         evaluate,

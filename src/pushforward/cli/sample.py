@@ -23,10 +23,12 @@ def sample(
         out: a file that ends in .npz or .csv, of a posterior .nc too; in the folder of the run unless given.
         seed: of the draws.
         resample: of a posterior: by Pareto-smoothed importance weights, or not at all.
-        given: of a conditional density: COLUMN=VALUE for each context, or a table with a row for each context.
+        given: of a conditional density: COLUMN=VALUE for each context, or a table with a row for each context; of an
+            inference from simulations: a .json or .npy file with another observation.
     """
     from pushforward.errors import UserError
     from pushforward.experiments.conditional.run import ConditionalRun
+    from pushforward.experiments.infer.run import InferRun, read_observation
     from pushforward.experiments.points import contexts_of
     from pushforward.experiments.posterior.run import PosteriorRun
     from pushforward.experiments.posterior.sample import write_draws
@@ -39,6 +41,12 @@ def sample(
         for warning in opened.model.encoder.outside(contexts):
             print(f"pushforward: warning: {warning}", file=sys.stderr)
         print(write_samples(opened, n * len(contexts), out, seed, opened.sampler_given(contexts, n)))
+        return
+    if isinstance(opened, InferRun) and given:
+        (file, *others) = given
+        if others:
+            raise UserError("--given takes one file with an observation")
+        print(write_samples(opened, n, out, seed, opened.sampler_given(read_observation(Path(file)))))
         return
     if given:
         raise UserError(f"{run} holds no conditional density: leave --given out")

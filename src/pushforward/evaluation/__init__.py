@@ -14,6 +14,7 @@ from pushforward.evaluation.coverage import Coverage, contradiction, coverage
 from pushforward.evaluation.grid import GridEstimate, grid_estimate
 from pushforward.evaluation.importance import ImportanceEstimate, importance_estimate, log_weights
 from pushforward.evaluation.judge import Judgement, judge
+from pushforward.evaluation.predictive import Predictive, predictive
 from pushforward.evaluation.psis import pareto_k, smoothed_weights, verdict
 from pushforward.evaluation.roc import AUROC, ROC, auroc, roc_curve
 
@@ -27,6 +28,7 @@ __all__ = [
     "GridEstimate",
     "ImportanceEstimate",
     "Judgement",
+    "Predictive",
     "ais",
     "auroc",
     "calibration",
@@ -39,6 +41,7 @@ __all__ = [
     "log_mean_exp",
     "log_weights",
     "pareto_k",
+    "predictive",
     "reverse_ais",
     "roc_curve",
     "sigmoidal_schedule",

@@ -13,6 +13,7 @@ KINDS: dict[str, str] = {
     "conditional": "pushforward.experiments.conditional",
     "dlgm": "pushforward.experiments.dlgm",
     "posterior": "pushforward.experiments.posterior",
+    "infer": "pushforward.experiments.infer",
 }
 """Each kind, as `config.yaml` names it, with the package that holds its `KIND`."""
 

@@ -34,7 +34,7 @@ def from_source(path: str, dim: int | None = None, data: str | Path | None = Non
         UserError: the object is not there or is none of these, its data do not fit, or its density cannot be used.
     """
     module, _, attribute = path.rpartition(":")
-    found = _object(module, attribute)
+    found = named_object(module, attribute)
     name = f"{Path(module).name}:{attribute}"
     arguments = {} if data is None else read_data(data)
     if isinstance(found, Target):
@@ -103,7 +103,16 @@ def _column(cells: Sequence[str]) -> Shaped[np.ndarray, " rows"]:
     return values.astype(int) if whole else values
 
 
-def _object(module: str, name: str) -> Any:
+def named_object(module: str, name: str) -> Any:
+    """What a module or a file calls by a name.
+
+    Args:
+        module: on the Python path, in the current folder, or a file that ends in .py.
+        name: in it.
+
+    Raises:
+        UserError: it cannot be imported, or has no such name.
+    """
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)

@@ -15,7 +15,7 @@ from pushforward.errors import UserError
 from pushforward.experiments.flows import make_flow
 from pushforward.experiments.train.config import ConditionalConfig, chosen
 from pushforward.experiments.train.models import base_of, no_units, units_of
-from pushforward.experiments.train.residuals import Regression, residuals
+from pushforward.experiments.train.residuals import regression, residuals
 from pushforward.training import ensemble
 from pushforward.types import PRNGKeyArray
 
@@ -64,12 +64,11 @@ def calibrated(models: Standardised, config: ConditionalConfig, data: Dataset, g
         data: with contexts.
         given: the contexts.
     """
-    regression = Regression.of(data, given)
+    found = regression(data, given)
     robust = chosen("base", config.base) == "student-t"
     units = units_of(residuals(data), whitened=config.start == "whitened", robust=robust)
 
     def calibrate(model: Standardised) -> Standardised:
-        slope = jnp.asarray(regression.slope, float)
-        return Standardised(model.flow, regression.encoder, slope, units, model.outer)
+        return Standardised(model.flow, found.encoder, jnp.asarray(found.slope, float), units, model.outer)
 
     return eqx.filter_vmap(calibrate)(models)

@@ -1,0 +1,36 @@
+"""What the command line prints of an inference from simulations."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pushforward.experiments.infer.run import DRAWS, InferRun
+from pushforward.experiments.posterior.words import COLUMNS, cells
+
+MOST_ROWS = 40
+
+
+def print_infer(run: InferRun, report: Path) -> None:
+    """The parameters given the observation, what checks say, and where the report is."""
+    console, result = Console(), run.result
+    if "summary" in result:
+        table = Table(title=escape(result["command"]), title_justify="left")
+        for column in COLUMNS:
+            table.add_column(column, justify="right" if column else "left")
+        for row in result["summary"][:MOST_ROWS]:
+            table.add_row(*map(escape, cells(row)))
+        console.print(table)
+        if len(result["summary"]) > MOST_ROWS:
+            console.print(f"and {len(result['summary']) - MOST_ROWS} more in the report and in {DRAWS}")
+    console.print(f"{result['simulations']:,} simulations, best step {result['best_step']:,} of {result['steps']:,}")
+    for name, good in (("calibration", "calibrated"), ("predictive", "predicted")):
+        if result.get(good):
+            console.print(escape(result[name]), soft_wrap=True, highlight=False)
+    for warning in result["warnings"]:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
+    console.print(f"{result['seconds']:.1f} s")
+    if "summary" in result:
+        console.print(f"draws: {run.folder / DRAWS}", soft_wrap=True)
+    console.print(f"report: {report}", soft_wrap=True)

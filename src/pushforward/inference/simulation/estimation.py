@@ -1,0 +1,385 @@
+"""Neural posterior estimation: a conditional flow of parameters given data, trained on simulated pairs.
+
+Papamakarios & Murray, 2016, "Fast epsilon-free inference of simulation models with Bayesian conditional density
+estimation"; Greenberg, Nonnenmacher & Macke, 2019, "Automatic posterior transformation for likelihood-free inference".
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from pushforward import flows
+from pushforward.amortize import condition
+from pushforward.bijections import Chain, DiagonalAffine, TriangularAffine
+from pushforward.contexts import Encoder, Regression, Standardised
+from pushforward.distributions import Normal, Pushforward
+from pushforward.errors import UserError
+from pushforward.evaluation import Calibration, calibration
+from pushforward.inference.simulation.embeddings import Embedded, Embedding, network
+from pushforward.inference.simulation.simulators import Simulations
+from pushforward.inference.summary import Summary, columns, summarise
+from pushforward.objectives import ForwardKL, HeldOut
+from pushforward.targets import Target
+from pushforward.training import Record, adam, fit, member
+from pushforward.types import PRNGKeyArray
+
+LEAST_SIMULATIONS = 50
+EPOCHS, FEWEST_STEPS, MOST_STEPS = 100, 2_000, 30_000
+CALIBRATED_BY = 200
+
+Draws = dict[str, Float[np.ndarray, "n ..."]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The flow of an estimator, and how it is trained.
+
+    Attributes:
+        layers: of autoregressive splines.
+        width: hidden units of each network.
+        bins: of each spline.
+        embedding: what the data are before the flow sees them: a vector, a set of members in any order, a time series.
+        embedded: numbers that an embedding makes.
+        learning_rate: of Adam, at the start of a cosine.
+        batch_size: pairs a step.
+        steps: updates; a hundred passes over the pairs, 2,000 to 30,000, unless given.
+        validation: share of the pairs that choose the step.
+        test: share of the pairs that judge the calibration, and are not trained on.
+    """
+
+    layers: int = 5
+    width: int = 64
+    bins: int = 8
+    embedding: Embedding = "none"
+    embedded: int = 32
+    learning_rate: float = 1e-3
+    batch_size: int = 256
+    steps: int | None = None
+    validation: float = 0.1
+    test: float = 0.05
+
+    def steps_of(self, pairs: int) -> int:
+        """The updates for so many training pairs."""
+        if self.steps is not None:
+            return self.steps
+        return int(np.clip(EPOCHS * pairs / self.batch_size, FEWEST_STEPS, MOST_STEPS))
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """The posterior of any observation, as far as simulations tell.
+
+    Attributes:
+        prior: of the parameters.
+        model: from flattened data to a density in the prior's coordinates.
+        shape: of the data.
+        train: pairs that it was trained on.
+        test: pairs that played no part.
+        log_likelihoods: mean log-density of the parameters of training, validation and test pairs, in nats, in the
+            prior's coordinates.
+        best_step: of the training, which validation has chosen.
+        steps: of the training.
+    """
+
+    prior: Target
+    model: Standardised
+    shape: tuple[int, ...]
+    train: Simulations
+    test: Simulations
+    log_likelihoods: tuple[float, float, float]
+    best_step: int
+    steps: int
+
+    def at(self, x: Float[np.ndarray, "..."]) -> Pushforward:
+        """The posterior given data, as a density in the prior's coordinates.
+
+        Args:
+            x: an observation, of the shape of the simulated ones.
+
+        Raises:
+            UserError: it has another shape, or is not finite.
+        """
+        return self.model(jnp.asarray(self._flat(x), float))
+
+    def coordinates(
+        self, key: PRNGKeyArray, n: int, x: Float[np.ndarray, "..."]
+    ) -> tuple[Float[np.ndarray, "n D"], Float[np.ndarray, " n"]]:
+        """Draws from the posterior given data in the prior's coordinates, and their log-densities.
+
+        Args:
+            key: for the draws.
+            n: how many.
+            x: an observation.
+        """
+        z, log_q = self._drawn(self.model, jnp.asarray(self._flat(x), float), key, n)
+        return np.asarray(z), np.asarray(log_q, np.float64)
+
+    def sample(self, key: PRNGKeyArray, n: int, x: Float[np.ndarray, "..."]) -> Draws:
+        """Draws of the parameters by name, `(n, *shape)` each, given data.
+
+        Args:
+            key: for the draws.
+            n: how many.
+            x: an observation.
+
+        Raises:
+            UserError: it has another shape than the simulated ones, or is not finite.
+        """
+        return self.constrained(self.coordinates(key, n, x)[0])
+
+    def summary(self, draws: Draws) -> Summary:
+        """Mean, standard deviation and quantiles of every number, with the errors of so many draws.
+
+        Args:
+            draws: as `sample` gives them.
+        """
+        n = len(next(iter(draws.values())))
+        return summarise(draws, np.full(n, 1 / n))
+
+    def constrained(self, coordinates: Float[np.ndarray, "*batch D"]) -> Draws:
+        """Parameters by name of coordinates."""
+        values = self._constrain(jnp.asarray(coordinates))
+        return {each.name: np.asarray(values[each.name]) for each in self.prior.parameters}
+
+    def doubts(self, x: Float[np.ndarray, "..."]) -> list[str]:
+        """What is to be said of an observation that is not like those simulated.
+
+        Its numbers lie outside of all that were simulated, or it is farther from their middle than nearly all of them,
+        in the standard deviations that their covariance gives.
+
+        Args:
+            x: an observation.
+        """
+        found = self.model.encoder.outside(self._flat(x)[None])
+        far = np.mean(self._distances >= self._distance(self._flat(x)[None])[0])
+        if not found and far < 1 / max(len(self._distances), 1000):
+            found.append("the observation is farther from the middle of the simulated data than any of them")
+        return found
+
+    def calibration(self, key: PRNGKeyArray, draws: int = CALIBRATED_BY) -> Calibration:
+        """Ranks of the parameters of the test pairs among draws of their posteriors, in the parameters' own units.
+
+        Args:
+            key: for the draws.
+            draws: of each posterior.
+
+        Raises:
+            ValueError: there are fewer than 20 test pairs.
+        """
+        x = jnp.asarray(self.test.x.reshape(len(self.test), -1), float)
+        z = jnp.asarray(self.test.z, float)
+
+        @eqx.filter_jit
+        def drawn(model: Standardised) -> tuple[Array, Array, Array]:
+            def case(pair: tuple[Array, Array, PRNGKeyArray]) -> tuple[Array, Array, Array]:
+                flow = model(pair[0])
+                return *flow.sample_and_log_prob(pair[2], (draws,)), flow.log_prob(pair[1])
+
+            return jax.lax.map(case, (x, z, jax.random.split(key, len(x))))
+
+        sampled, log_q, log_q_of_truths = drawn(self.model)
+        numbers = columns(self.constrained(np.asarray(sampled)), axes=2)
+        truths = columns(self.constrained(np.asarray(z)))
+        return calibration(
+            np.stack(list(numbers.values()), axis=-1),
+            np.stack([truths[name] for name in numbers], axis=-1),
+            names=list(numbers),
+            log_q=np.asarray(log_q, np.float64),
+            log_q_of_truths=np.asarray(log_q_of_truths, np.float64),
+        )
+
+    def _flat(self, x: Float[np.ndarray, "..."]) -> Float[np.ndarray, " size"]:
+        x = np.asarray(x, np.float64)
+        if x.shape != self.shape:
+            raise UserError(f"the observation has the shape {x.shape}, simulated ones {self.shape}")
+        if not np.isfinite(x).all():
+            raise UserError("the observation holds numbers that are not finite")
+        return x.ravel()
+
+    @cached_property
+    def _whitening(self) -> Float[np.ndarray, "size rank"]:
+        """From standardised data to numbers whose covariance over the simulations is the identity."""
+        standard = self.model.encoder.all(self.train.x.reshape(len(self.train), -1))
+        values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(standard.T)))
+        kept = values > 1e-6 * values[-1]
+        return vectors[:, kept] / np.sqrt(values[kept])
+
+    def _distance(self, x: Float[np.ndarray, "n size"]) -> Float[np.ndarray, " n"]:
+        return np.asarray(((self.model.encoder.all(x) @ self._whitening) ** 2).sum(axis=1))
+
+    @cached_property
+    def _distances(self) -> Float[np.ndarray, " n"]:
+        return self._distance(self.train.x.reshape(len(self.train), -1))
+
+    @cached_property
+    def _constrain(self) -> Callable[[Array], Any]:
+        return jax.jit(self.prior.constrain)
+
+    @cached_property
+    def _drawn(self) -> Callable[..., tuple[Array, Array]]:
+        return eqx.filter_jit(lambda model, x, key, n: model(x).sample_and_log_prob(key, (n,)))
+
+
+OnRecord = Callable[[Record, int], None]
+
+
+def estimate(
+    prior: Target,
+    simulations: Simulations,
+    key: PRNGKeyArray,
+    settings: Settings | None = None,
+    *,
+    on_record: OnRecord | None = None,
+) -> Estimator:
+    """The posterior of any observation, by maximum likelihood over simulated pairs.
+
+    The flow lives in the prior's unbounded coordinates, so that every draw lies where the prior has mass.
+
+    Args:
+        prior: of the parameters.
+        simulations: pairs of parameters and data.
+        key: for the division of the pairs, the flow and its training.
+        settings: of the flow; the defaults unless given.
+        on_record: called with each record of the training, and the steps in all.
+
+    Raises:
+        UserError: there are fewer than 50 simulations, data do not vary, or an embedding does not suit their shape.
+        Diverged: the training met a number that is not finite.
+
+    Example:
+        >>> given = prior({"theta": distributions.Uniform(-jnp.ones(2), jnp.ones(2))})
+        >>> pairs = simulate(given, Simulator(two_moons), key, 10_000)
+        >>> posterior = estimate(given, pairs, key)
+        >>> posterior.sample(key, 1_000, x_observed)["theta"], posterior.calibration(key).verdict
+    """
+    found = trained(simulations, key, settings or Settings(), on_record)
+    return Estimator(prior, shape=simulations.x.shape[1:], **vars(found))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A conditional flow of z given x, and how well it does.
+
+    Attributes:
+        model: from flattened x to a density of z.
+        train: pairs that it was trained on.
+        test: pairs that played no part.
+        log_likelihoods: mean log-density of training, validation and test pairs, in nats.
+        best_step: of the training, which validation has chosen.
+        steps: of the training.
+    """
+
+    model: Standardised
+    train: Simulations
+    test: Simulations
+    log_likelihoods: tuple[float, float, float]
+    best_step: int
+    steps: int
+
+
+def trained(
+    simulations: Simulations, key: PRNGKeyArray, settings: Settings, on_record: OnRecord | None = None
+) -> Trained:
+    """A conditional flow of the coordinates of pairs given their data.
+
+    Args:
+        simulations: pairs; of a likelihood with their two parts exchanged.
+        key: for the division of the pairs, the flow and its training.
+        settings: of the flow.
+        on_record: called with each record of the training, and the steps in all.
+
+    Raises:
+        UserError: there are fewer than 50 pairs, x does not vary, or an embedding does not suit its shape.
+        Diverged: the training met a number that is not finite.
+    """
+    if len(simulations) < LEAST_SIMULATIONS:
+        raise UserError(f"{len(simulations)} simulations; at least {LEAST_SIMULATIONS} are needed")
+    key_split, key_make, key_fit = jax.random.split(key, 3)
+    train, validation, test = _divided(simulations, key_split, settings)
+    model = _untrained(train, key_make, settings)
+    steps = settings.steps_of(len(train))
+    fitted = fit(
+        jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, model),
+        ForwardKL(jnp.asarray(train.z, float), min(settings.batch_size, len(train)), contexts=_flat(train)),
+        key=key_fit,
+        steps=steps,
+        optimizer=adam(settings.learning_rate, steps, gradient_clip=5.0),
+        record_every=max(10, steps // 100),
+        validate=HeldOut(jnp.asarray(validation.z, float), contexts=_flat(validation)),
+        average_decay=0.99,
+        on_record=None if on_record is None else lambda record: on_record(record, steps),
+    )
+    best = member(fitted.model, 0)
+    judge = eqx.filter_jit(lambda held_out, model: held_out(model))
+
+    def judged(part: Simulations) -> float:
+        held_out = HeldOut(jnp.asarray(part.z, float), contexts=_flat(part))
+        return float(-judge(held_out, best)) if len(part) else float("nan")
+
+    assert fitted.best_steps is not None
+    means = judged(train), judged(validation), judged(test)
+    return Trained(best, train, test, means, int(fitted.best_steps[0]), fitted.steps)
+
+
+def _divided(
+    simulations: Simulations, key: PRNGKeyArray, settings: Settings
+) -> tuple[Simulations, Simulations, Simulations]:
+    n = len(simulations)
+    order = np.asarray(jax.random.permutation(key, n))
+    held, judged = max(1, round(n * settings.validation)), round(n * settings.test)
+    if n - held - judged < LEAST_SIMULATIONS // 2:
+        raise UserError(f"of {n} simulations {max(n - held - judged, 0)} would be left to train on; set fewer aside")
+    places = order[held + judged :], order[:held], order[held : held + judged]
+    train, validation, test = (Simulations(simulations.z[part], simulations.x[part]) for part in places)
+    return train, validation, test
+
+
+def _flat(pairs: Simulations) -> Float[Array, "n size"]:
+    return jnp.asarray(pairs.x.reshape(len(pairs), -1), float)
+
+
+def _untrained(train: Simulations, key: PRNGKeyArray, settings: Settings) -> Standardised:
+    """The flow that starts at the linear regression of coordinates on data."""
+    dim, shape = train.z.shape[1], train.x.shape[1:]
+    key_flow, key_context, key_network = jax.random.split(key, 3)
+    x = train.x.reshape(len(train), -1)
+    if not (x.std(axis=0) > 0).any():
+        raise UserError("the simulated data do not vary: they say nothing of the parameters")
+    names = [f"x[{', '.join(map(str, index))}]" for index in np.ndindex(*shape)] if shape else ["x"]
+    encoder = Encoder.of(names, [()] * len(names), x)
+    regression = Regression.of(encoder, x, train.z)
+    left = regression.left(x, train.z)
+    made = flows.nsf_autoregressive(
+        key_flow,
+        dim,
+        settings.layers,
+        base=Normal.standard(dim),
+        width=settings.width,
+        bins=settings.bins,
+        fast="density",
+    )
+    seen = encoder.size if settings.embedding == "none" else settings.embedded
+    flow: Callable[[Array], Pushforward] = condition(made, key_context, seen)
+    if settings.embedding != "none":
+        flow = Embedded(network(settings.embedding, shape, key_network, seen, settings.width), flow, shape)
+    return Standardised(flow, encoder, jnp.asarray(regression.slope, float), _units(left))
+
+
+def _units(rows: Float[np.ndarray, "n D"]) -> Chain:
+    """From standard units to those of rows: their means, and their covariance."""
+    factor = np.linalg.cholesky(np.atleast_2d(np.cov(rows.T)))
+    scale = np.sqrt((factor**2).sum(axis=1))
+    correlations = factor / scale[:, None]
+    triangular = TriangularAffine(
+        jnp.zeros(len(scale)),
+        jnp.asarray(np.tril(correlations, -1), float),
+        jnp.asarray(np.log(np.diagonal(correlations)), float),
+    )
+    return Chain((triangular, DiagonalAffine(jnp.asarray(rows.mean(axis=0), float), jnp.asarray(np.log(scale), float))))
