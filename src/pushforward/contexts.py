@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Float64
 from pushforward.bijections import Bijection, Chain, DiagonalAffine, Frozen
 from pushforward.distributions import Pushforward
 from pushforward.errors import UserError, nearest
+from pushforward.types import Numbers
 
 __all__ = ["Encoder", "Regression", "Standardised"]
 
@@ -215,9 +216,9 @@ class Standardised(eqx.Module):
     units: Bijection
     outer: Bijection | None = None
 
-    def __call__(self, context: Float[Array, " columns"]) -> Pushforward:
-        """The distribution given one context; batches of contexts are `jax.vmap`'s work."""
-        encoded = self.encoder(context)
+    def __call__(self, context: Numbers) -> Pushforward:
+        """The distribution given one context, `(columns,)`; batches of contexts are `jax.vmap`'s work."""
+        encoded = self.encoder(jnp.asarray(context, self.encoder.mean.dtype))
         flow = self.flow(encoded)
         regression = lax.stop_gradient(self.slope) @ encoded
         shift = DiagonalAffine(regression, jnp.zeros_like(regression))

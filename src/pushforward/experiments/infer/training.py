@@ -143,8 +143,12 @@ def _given_the_observation(run: InferRun, estimator: Estimator, warnings: list[s
         for row in estimator.summary(draws).rows
     ]
     behind = jnp.asarray(np.resize(coordinates, (PREDICTED, coordinates.shape[1])))
-    again = simulate(run.prior, run.simulator, key_predict, PREDICTED, draws=lambda _, n: behind[:n])
     found: dict[str, Any] = {"summary": summary}
+    try:
+        again = simulate(run.prior, run.simulator, key_predict, PREDICTED, draws=lambda _, n: behind[:n])
+    except UserError as error:
+        warnings.append(f"nothing can be predicted from the posterior: {error}")
+        return found
     if len(again) >= LEAST_DRAWS:
         names = estimator.model.encoder.columns
         check = predictive(again.x.reshape(len(again), -1), x.ravel(), names)

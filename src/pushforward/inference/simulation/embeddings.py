@@ -39,15 +39,17 @@ class SeriesNetwork(eqx.Module):
     """Numbers of a time series: convolutions along it, each of which halves its length, and a network of their end.
 
     Attributes:
-        layers: weights `(kernel, channels in, channels out)` and biases.
+        weights: of each layer, `(kernel, channels in, channels out)`.
+        biases: of each layer, `(channels out,)`.
         after: of the last layer's mean and largest number of each channel.
     """
 
-    layers: tuple[tuple[Float[Array, "kernel channels_in channels_out"], Float[Array, " channels_out"]], ...]
+    weights: tuple[Float[Array, "..."], ...]
+    biases: tuple[Float[Array, "..."], ...]
     after: MLP
 
     def __call__(self, x: Float[Array, "times features"]) -> Float[Array, " size"]:
-        for weight, bias in self.layers:
+        for weight, bias in zip(self.weights, self.biases):
             (convolved,) = jax.lax.conv_general_dilated(
                 x[None], weight, (STRIDE,), "SAME", dimension_numbers=("NWC", "WIO", "NWC")
             )
@@ -95,10 +97,11 @@ def network(
     if kind == "set":
         each = MLP.init(keys[0], features, width, width, 2, jax.nn.silu, zero=False)
         return SetNetwork(each, MLP.init(keys[1], width, size, width, 1, jax.nn.silu, zero=False))
-    layers: list[tuple[Array, Array]] = []
+    weights: list[Array] = []
     channels = features
-    while length > KERNEL:
-        weight = jax.random.normal(keys[2 + len(layers)], (KERNEL, channels, width)) / jnp.sqrt(KERNEL * channels)
-        layers.append((weight, jnp.zeros(width)))
+    while not weights or length > KERNEL:
+        shape = (KERNEL, channels, width)
+        weights.append(jax.random.normal(keys[2 + len(weights)], shape) / jnp.sqrt(KERNEL * channels))
         channels, length = width, -(-length // STRIDE)
-    return SeriesNetwork(tuple(layers), MLP.init(keys[1], 2 * channels, size, width, 1, jax.nn.silu, zero=False))
+    after = MLP.init(keys[1], 2 * channels, size, width, 1, jax.nn.silu, zero=False)
+    return SeriesNetwork(tuple(weights), tuple(jnp.zeros(width) for _ in weights), after)

@@ -18,7 +18,7 @@ from pushforward.targets.base import Values
 from pushforward.types import PRNGKeyArray
 
 
-def prior(given: Target | Mapping[str, Any] | Callable[[], Any], *, name: str = "prior") -> Target:
+def prior(given: Any, *, name: str = "prior") -> Target:
     """A prior as a target: its density in unbounded coordinates, and draws from it by name.
 
     Args:

@@ -280,7 +280,7 @@ def _parameters(prior: Target, z: Float[Array, " D"]) -> dict[str, Array]:
 
 
 def _finite(z: Float[np.ndarray, "n D"], x: Float[np.ndarray, "n ..."], failures: dict[str, int]) -> Simulations:
-    finite = np.isfinite(x).reshape(len(x), -1).all(axis=1)
+    finite = np.isfinite(x).all(axis=tuple(range(1, x.ndim)))
     if not finite.all():
         failures = failures | {NOT_FINITE: int(np.sum(~finite))}
     return Simulations(z[finite], x[finite], failures)
