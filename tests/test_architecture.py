@@ -37,6 +37,7 @@ ROOMS = [
         "studies.out_of_distribution",
         "studies.posteriordb",
         "studies.sampling_targets",
+        "studies.sbi_benchmark",
     },
     {"cli"},
 ]

@@ -17,6 +17,7 @@ from pushforward.evaluation.judge import Judgement, judge
 from pushforward.evaluation.predictive import Predictive, predictive
 from pushforward.evaluation.psis import pareto_k, smoothed_weights, verdict
 from pushforward.evaluation.roc import AUROC, ROC, auroc, roc_curve
+from pushforward.evaluation.two_samples import c2st
 
 __all__ = [
     "AUROC",
@@ -31,6 +32,7 @@ __all__ = [
     "Predictive",
     "ais",
     "auroc",
+    "c2st",
     "calibration",
     "contradiction",
     "coverage",

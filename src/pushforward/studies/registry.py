@@ -20,6 +20,7 @@ STUDIES: dict[str, str] = {
     "training-stability": "pushforward.studies.training_stability:STABILITY",
     "posteriordb": "pushforward.studies.posteriordb:POSTERIORDB",
     "sampling-targets": "pushforward.studies.sampling_targets:SAMPLING_TARGETS",
+    "sbi-benchmark": "pushforward.studies.sbi_benchmark:SBI_BENCHMARK",
     "out-of-distribution": "pushforward.studies.out_of_distribution:OUT_OF_DISTRIBUTION",
 }
 """Each study, with the `StudyKind` that says what it is."""

@@ -320,8 +320,9 @@ def trained(
     judge = eqx.filter_jit(lambda held_out, model: held_out(model))
 
     def judged(part: Simulations) -> float:
-        held_out = HeldOut(jnp.asarray(part.z, float), contexts=_flat(part))
-        return float(-judge(held_out, best)) if len(part) else float("nan")
+        if not len(part):
+            return float("nan")
+        return float(-judge(HeldOut(jnp.asarray(part.z, float), contexts=_flat(part)), best))
 
     assert fitted.best_steps is not None
     means = judged(train), judged(validation), judged(test)
