@@ -75,6 +75,23 @@ def test_test_pairs_have_the_expected_likelihood(estimator):
     assert -estimator.log_likelihoods[2] == pytest.approx(np.log(2 * np.pi * np.e * 0.2), abs=0.15)
 
 
+def test_a_known_likelihood_makes_weights(estimator):
+    """x is N(theta, 1 / 4) and theta N(0, I): log Z is that of N(0, 1.25 I), and moments are exact to their errors."""
+    x = np.array([1.0, -0.5])
+
+    def log_likelihood(x, theta):
+        return jnp.sum(-2 * (x - theta) ** 2 - 0.5 * jnp.log(2 * jnp.pi * 0.25))
+
+    found = estimator.weighted(KEY, x, log_likelihood)
+    assert found.best.estimate.ess_fraction > 0.5
+    expected = float(np.sum(-0.5 * x**2 / 1.25 - 0.5 * np.log(2 * np.pi * 1.25)))
+    assert found.best.estimate.log_z == pytest.approx(expected, abs=5 * found.best.estimate.log_z_std_error + 1e-3)
+    for index, value in enumerate(x):
+        row = found.summary()[f"theta[{index}]"]
+        assert abs(row.mean - 0.8 * value) < 5 * row.mean_error
+        assert abs(row.sd - np.sqrt(0.2)) < 5 * row.sd_error
+
+
 def test_an_observation_unlike_the_simulations_is_named(estimator):
     assert estimator.doubts(np.zeros(2)) == []
     assert "x[0] 50 lies outside what was trained on" in estimator.doubts(np.array([50.0, 0.0]))[0]

@@ -9,6 +9,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+WIDE = 120
+"""Columns where there is no terminal, which says how many it has."""
+
+
+def wide_console() -> Console:
+    """A console on which tables of many numbers are not cut off in a file or a pipe."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDE)
+
 
 def measured(result: dict[str, Any], measures: Sequence[tuple[str, str, str]]) -> Table:
     """Those of the measures that the result has: what each is called, its name in the result, and its unit."""

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pushforward.experiments.infer.run import DRAWS, InferRun
 from pushforward.experiments.posterior.words import COLUMNS, cells
+from pushforward.experiments.terminal import wide_console
 
 MOST_ROWS = 40
 
 
 def print_infer(run: InferRun, report: Path) -> None:
     """The parameters given the observation, what checks say, and where the report is."""
-    console, result = Console(), run.result
+    console, result = wide_console(), run.result
     if "summary" in result:
         table = Table(title=escape(result["command"]), title_justify="left")
         for column in COLUMNS:

@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pushforward.experiments.posterior.run import NETCDF, PosteriorRun
 from pushforward.experiments.posterior.words import COLUMNS, cells
+from pushforward.experiments.terminal import wide_console
 
 MOST_ROWS = 40
 
 
 def print_posterior(run: PosteriorRun, report: Path) -> None:
     """The numbers of a posterior, how far they can be trusted, and where the draws and the report are."""
-    console, result = Console(), run.result
+    console, result = wide_console(), run.result
     if not result["trusted"]:
         console.print(f"[yellow]not to be trusted:[/] {escape(result['verdict'])}", soft_wrap=True, highlight=False)
     table = Table(title=escape(result["command"]), title_justify="left")

@@ -22,6 +22,8 @@ from pushforward.contexts import Encoder, Regression, Standardised
 from pushforward.distributions import Normal, Pushforward
 from pushforward.errors import UserError
 from pushforward.evaluation import Calibration, calibration
+from pushforward.inference.ladder import judged
+from pushforward.inference.posterior import Posterior, draw
 from pushforward.inference.simulation.embeddings import Embedded, Embedding, network
 from pushforward.inference.simulation.simulators import Simulations
 from pushforward.inference.summary import Summary, columns, summarise
@@ -35,6 +37,7 @@ EPOCHS, FEWEST_STEPS, MOST_STEPS = 100, 2_000, 30_000
 CALIBRATED_BY = 200
 
 Draws = dict[str, Float[np.ndarray, "n ..."]]
+LogLikelihood = Callable[..., Float[Array, ""]]
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,38 @@ class Estimator:
             UserError: it has another shape than the simulated ones, or is not finite.
         """
         return self.constrained(self.coordinates(key, n, x)[0])
+
+    def weighted(
+        self, key: PRNGKeyArray, x: Float[np.ndarray, "..."], log_likelihood: LogLikelihood, *, draws: int = 20_000
+    ) -> Posterior:
+        """The posterior given data whose likelihood is known: draws of the flow with importance weights.
+
+        They are judged as those of every fit, by k-hat and ESS, give log Z, and are refined by chains.
+
+        Args:
+            key: for the draws.
+            x: an observation.
+            log_likelihood: of the data and the parameters by name, written with `jax.numpy`, in nats.
+            draws: how many.
+
+        Raises:
+            UserError: the posterior has no density at any draw, or `x` is not like the simulated data.
+
+        Example:
+            >>> posterior = estimator.weighted(key, x, lambda x, theta: normal.log_prob(x - theta).sum())
+            >>> posterior.verdict, posterior.refine(key).summary()
+        """
+        data, prior, flow = jnp.asarray(self._flat(x).reshape(self.shape)), self.prior, self.at(x)
+
+        def log_density(z: Float[Array, " D"]) -> Float[Array, ""]:
+            values = prior.constrain(z)
+            named = {each.name: values[each.name] for each in prior.parameters}
+            return prior.log_density(z) + log_likelihood(data, **named)
+
+        target = Target(f"{prior.name} and likelihood", prior.dim, log_density, model=prior.model)
+        key_judge, key_draws = jax.random.split(key)
+        rung = judged("flow of simulations", target, flow, key_judge, 0.0)
+        return Posterior(target, [rung], *draw(target, flow, key_draws, draws))
 
     def summary(self, draws: Draws) -> Summary:
         """Mean, standard deviation and quantiles of every number, with the errors of so many draws.
@@ -319,13 +354,13 @@ def trained(
     best = member(fitted.model, 0)
     judge = eqx.filter_jit(lambda held_out, model: held_out(model))
 
-    def judged(part: Simulations) -> float:
+    def mean_of(part: Simulations) -> float:
         if not len(part):
             return float("nan")
         return float(-judge(HeldOut(jnp.asarray(part.z, float), contexts=_flat(part)), best))
 
     assert fitted.best_steps is not None
-    means = judged(train), judged(validation), judged(test)
+    means = mean_of(train), mean_of(validation), mean_of(test)
     return Trained(best, train, test, means, int(fitted.best_steps[0]), fitted.steps)
 
 
