@@ -72,7 +72,7 @@ def test_it_is_calibrated_and_says_so(estimator):
 
 def test_test_pairs_have_the_expected_likelihood(estimator):
     """The posterior's entropy is log(2 pi e 0.2): within 0.1 nats, two standard errors of 200 pairs."""
-    assert -estimator.log_likelihoods[2] == pytest.approx(np.log(2 * np.pi * np.e * 0.2), abs=0.15)
+    assert -estimator.trained.log_likelihoods[2] == pytest.approx(np.log(2 * np.pi * np.e * 0.2), abs=0.15)
 
 
 def test_a_known_likelihood_makes_weights(estimator):

@@ -63,13 +63,13 @@ def run_infer(run: InferRun, *, quiet: bool = False) -> dict[str, Any]:
         "failures": dict(simulations.failures),
         **{
             f"{name}_log_likelihood": finite_or_none(value)
-            for name, value in zip(("train", "validation", "test"), estimator.log_likelihoods)
+            for name, value in zip(("train", "validation", "test"), estimator.trained.log_likelihoods)
         },
-        "best_step": estimator.best_step,
-        "steps": estimator.steps,
+        "best_step": estimator.trained.best_step,
+        "steps": estimator.trained.steps,
         "warnings": [] if simulations.complaint is None else [simulations.complaint],
     }
-    if len(estimator.test) >= LEAST_CASES and config.rounds == 1:
+    if len(estimator.trained.test) >= LEAST_CASES and config.rounds == 1:
         found = estimator.calibration(jax.random.fold_in(key, 1_000))
         run.keep_calibration(found)
         result |= {"calibration": found.verdict, "calibrated": not found.rejected}

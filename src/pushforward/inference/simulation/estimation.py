@@ -34,6 +34,7 @@ from pushforward.types import PRNGKeyArray
 
 LEAST_SIMULATIONS = 50
 EPOCHS, FEWEST_STEPS, MOST_STEPS = 100, 2_000, 30_000
+WAITED, LEAST_PATIENCE = 20, 500
 CALIBRATED_BY = 200
 
 Draws = dict[str, Float[np.ndarray, "n ..."]]
@@ -52,7 +53,8 @@ class Settings:
         embedded: numbers that an embedding makes.
         learning_rate: of Adam, at the start of a cosine.
         batch_size: pairs a step.
-        steps: updates; a hundred passes over the pairs, 2,000 to 30,000, unless given.
+        steps: updates at most; a hundred passes over the pairs, 2,000 to 30,000, unless given. Training stops after
+            twenty passes, at least 500 steps, without a better validation.
         validation: share of the pairs that choose the step.
         test: share of the pairs that judge the calibration, and are not trained on.
     """
@@ -74,6 +76,31 @@ class Settings:
             return self.steps
         return int(np.clip(EPOCHS * pairs / self.batch_size, FEWEST_STEPS, MOST_STEPS))
 
+    def patience_of(self, pairs: int) -> int:
+        """The steps without a better validation after which training stops."""
+        return max(LEAST_PATIENCE, int(WAITED * pairs / self.batch_size))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A conditional flow of z given x, and how well it does.
+
+    Attributes:
+        model: from flattened x to a density of z.
+        train: pairs that it was trained on.
+        test: pairs that played no part.
+        log_likelihoods: mean log-density of z of training, validation and test pairs, in nats.
+        best_step: of the training, which validation has chosen.
+        steps: of the training.
+    """
+
+    model: Standardised
+    train: Simulations
+    test: Simulations
+    log_likelihoods: tuple[float, float, float]
+    best_step: int
+    steps: int
+
 
 @dataclass(frozen=True)
 class Estimator:
@@ -81,24 +108,18 @@ class Estimator:
 
     Attributes:
         prior: of the parameters.
-        model: from flattened data to a density in the prior's coordinates.
+        trained: the flow of the prior's coordinates given data.
         shape: of the data.
-        train: pairs that it was trained on.
-        test: pairs that played no part.
-        log_likelihoods: mean log-density of the parameters of training, validation and test pairs, in nats, in the
-            prior's coordinates.
-        best_step: of the training, which validation has chosen.
-        steps: of the training.
     """
 
     prior: Target
-    model: Standardised
+    trained: Trained
     shape: tuple[int, ...]
-    train: Simulations
-    test: Simulations
-    log_likelihoods: tuple[float, float, float]
-    best_step: int
-    steps: int
+
+    @property
+    def model(self) -> Standardised:
+        """From flattened data to a density in the prior's coordinates."""
+        return self.trained.model
 
     def at(self, x: Float[np.ndarray, "..."]) -> Pushforward:
         """The posterior given data, as a density in the prior's coordinates.
@@ -208,8 +229,8 @@ class Estimator:
         Raises:
             ValueError: there are fewer than 20 test pairs.
         """
-        x = jnp.asarray(self.test.x.reshape(len(self.test), -1), float)
-        z = jnp.asarray(self.test.z, float)
+        x = jnp.asarray(self.trained.test.x.reshape(len(self.trained.test), -1), float)
+        z = jnp.asarray(self.trained.test.z, float)
 
         @eqx.filter_jit
         def drawn(model: Standardised) -> tuple[Array, Array, Array]:
@@ -241,7 +262,7 @@ class Estimator:
     @cached_property
     def _whitening(self) -> Float[np.ndarray, "size rank"]:
         """From standardised data to numbers whose covariance over the simulations is the identity."""
-        standard = self.model.encoder.all(self.train.x.reshape(len(self.train), -1))
+        standard = self.model.encoder.all(self.trained.train.x.reshape(len(self.trained.train), -1))
         values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(standard.T)))
         kept = values > 1e-6 * values[-1]
         return vectors[:, kept] / np.sqrt(values[kept])
@@ -251,7 +272,7 @@ class Estimator:
 
     @cached_property
     def _distances(self) -> Float[np.ndarray, " n"]:
-        return self._distance(self.train.x.reshape(len(self.train), -1))
+        return self._distance(self.trained.train.x.reshape(len(self.trained.train), -1))
 
     @cached_property
     def _constrain(self) -> Callable[[Array], Any]:
@@ -294,29 +315,7 @@ def estimate(
         >>> posterior = estimate(given, pairs, key)
         >>> posterior.sample(key, 1_000, x_observed)["theta"], posterior.calibration(key).verdict
     """
-    found = trained(simulations, key, settings or Settings(), on_record)
-    return Estimator(prior, shape=simulations.x.shape[1:], **vars(found))
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A conditional flow of z given x, and how well it does.
-
-    Attributes:
-        model: from flattened x to a density of z.
-        train: pairs that it was trained on.
-        test: pairs that played no part.
-        log_likelihoods: mean log-density of training, validation and test pairs, in nats.
-        best_step: of the training, which validation has chosen.
-        steps: of the training.
-    """
-
-    model: Standardised
-    train: Simulations
-    test: Simulations
-    log_likelihoods: tuple[float, float, float]
-    best_step: int
-    steps: int
+    return Estimator(prior, trained(simulations, key, settings or Settings(), on_record), simulations.x.shape[1:])
 
 
 def trained(
@@ -346,8 +345,9 @@ def trained(
         key=key_fit,
         steps=steps,
         optimizer=adam(settings.learning_rate, steps, gradient_clip=5.0),
-        record_every=max(10, steps // 100),
+        record_every=max(10, min(steps // 100, len(train) // settings.batch_size)),
         validate=HeldOut(jnp.asarray(validation.z, float), contexts=_flat(validation)),
+        patience=settings.patience_of(len(train)),
         average_decay=0.99,
         on_record=None if on_record is None else lambda record: on_record(record, steps),
     )

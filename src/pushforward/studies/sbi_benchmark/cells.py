@@ -111,10 +111,10 @@ def _measured(name: str, simulations: int, seed: int, observations: int) -> Resu
         "simulations": simulations,
         "seed": seed,
         "c2st": scores,
-        "log_likelihoods": posterior.log_likelihoods[:2],
+        "log_likelihoods": posterior.trained.log_likelihoods[:2],
         "failures": dict(pairs.failures),
-        "best_step": posterior.best_step,
-        "steps": posterior.steps,
+        "best_step": posterior.trained.best_step,
+        "steps": posterior.trained.steps,
         "seconds_of_simulation": simulated - began,
         "seconds_of_training": trained - simulated,
         # The first compiles.
