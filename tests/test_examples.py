@@ -1,5 +1,6 @@
 """Every example is a target that can be fitted."""
 
+import json
 import sys
 import warnings
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from pushforward import inference, targets
+from pushforward.inference import simulation
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = {
@@ -39,7 +41,18 @@ def load(name):
 
 
 def test_each_file_is_named():
-    assert {name.partition(":")[0] for name in NAMES} == {path.name for path in EXAMPLES.glob("*.py")}
+    simulators = {"two_moons.py"}
+    assert {name.partition(":")[0] for name in NAMES} | simulators == {path.name for path in EXAMPLES.glob("*.py")}
+
+
+def test_the_simulator_is_one():
+    module = str(EXAMPLES / "two_moons.py")
+    given = simulation.prior(targets.sources.named_object(module, "prior"))
+    simulator = simulation.Simulator(targets.sources.named_object(module, "simulator"))
+    seen = simulation.simulate(given, simulator, jax.random.key(0), 200)
+    x = json.loads((EXAMPLES / "two_moons.json").read_text())
+    assert seen.x.shape == (200, len(x))
+    assert np.abs(seen.x[:, 1]).max() < 1.6
 
 
 @pytest.mark.parametrize("name", NAMES)

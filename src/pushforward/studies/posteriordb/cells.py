@@ -158,7 +158,7 @@ def _refined(name: str, posterior: Posterior, key: jax.Array, seconds: float, es
 def _chains(name: str, key: jax.Array, transitions: int) -> Result:
     """NUTS without a flow."""
     began = time.perf_counter()
-    draws, divergent = peers.nuts(*posteriors.load(name), key, transitions, transitions)
+    draws, divergent = peers.nuts(posteriors.make(name), key, transitions, transitions)
     spent = time.perf_counter() - began
     reference = _reference(name)
     diagnoses = diagnose({key: draws[key] for key in reference})

@@ -89,21 +89,29 @@ def guided(
 
 
 def nuts(
-    model: Callable[..., Any], arguments: dict[str, Any], key: PRNGKeyArray, warm_up: int, draws: int
+    target: Target, key: PRNGKeyArray, warm_up: int, draws: int
 ) -> tuple[dict[str, Float[np.ndarray, "chains draws ..."]], float]:
     """Draws of NumPyro's NUTS at its defaults, by name, and the share that diverged; 4 chains side by side.
 
+    They move on the model's density and are brought to its parameters here: of a support that depends on another
+    parameter NumPyro takes the bounds that it has met first.
+
     Args:
-        model: a NumPyro model.
-        arguments: of it.
+        target: the posterior.
         key: for the chains.
         warm_up: transitions before.
         draws: of each chain.
     """
     from numpyro.infer import MCMC, NUTS
 
+    key_starts, key_chains = jax.random.split(key)
+    # NumPyro's own starts: uniform in [-2, 2] in each coordinate, where the density is finite.
+    tried = jax.random.uniform(key_starts, (100 * CHAINS, target.dim), minval=-2, maxval=2)
+    starts = tried[np.resize(np.flatnonzero(target.usable(tried)), CHAINS)]
     options = {"num_warmup": warm_up, "num_samples": draws, "num_chains": CHAINS}
-    chains = MCMC(NUTS(model), chain_method="vectorized", progress_bar=False, **options)
-    chains.run(key, **arguments)
-    found = {name: np.asarray(values) for name, values in chains.get_samples(group_by_chain=True).items()}
+    kernel = NUTS(potential_fn=lambda z: -target.log_density(z))
+    chains = MCMC(kernel, chain_method="vectorized", progress_bar=False, **options)
+    chains.run(key_chains, init_params=starts)
+    values = jax.jit(target.constrain)(chains.get_samples(group_by_chain=True))
+    found = {name: np.asarray(array) for name, array in values.items()}
     return found, float(np.mean(chains.get_extra_fields()["diverging"]))
