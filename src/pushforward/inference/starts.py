@@ -21,6 +21,7 @@ from pushforward.bijections.circle import wrap
 from pushforward.distributions import Normal, Pushforward
 from pushforward.errors import UserError
 from pushforward.evaluation.importance import BATCH
+from pushforward.inference.moves import settled, weighted_moments
 from pushforward.inference.summary import unrolled
 from pushforward.targets import Target
 from pushforward.targets.callables import TRIED
@@ -30,8 +31,10 @@ MODES, MODE_STEPS = 6, 500
 LEAST_CURVATURE = 1e-6
 PATHFINDER_DRAWS = 2_000
 CHAINS, WARM_UP, KEPT, DOUBLINGS = 4, 300, 300, 7
-LOOKS, MOVES, MOVABLE, MOST_MOVED = 16, 2, 0.01, 100
+LOOKS, MOVES, MOVABLE, MOST_WEIGHTED = 16, 2, 0.01, 100
 """Batches of draws by which starts are judged and moved, how often, of which ESS, and in up to how many dimensions."""
+NEAR = 0.05
+"""Half the variance of log weights, about twice KL, a dimension, of a start in many dimensions that is good enough."""
 WIDER, TWICE = 3.0, 2.0
 MOVED = ", moved"
 
@@ -63,8 +66,8 @@ def best_start(target: Target, key: PRNGKeyArray) -> Start:
 
     They are looked for in turn, until one is good enough: the Normal of the curvature at the mode (Laplace), whose ESS
     must be half of the draws; that of the moments of short chains of NUTS, 1% of them; that of Pathfinder (Zhang et
-    al., 2022). The nearest is moved to the moments that its own draws have by their weights, as long as that is nearer
-    still (adaptive importance sampling; Oh & Berger, 1992).
+    al., 2022). In up to 100 dimensions the nearest is then moved to the moments that its own draws have by their
+    weights, as long as that is nearer still; in more, each is moved by gradients (`settled`).
 
     Args:
         target: the posterior.
@@ -73,30 +76,35 @@ def best_start(target: Target, key: PRNGKeyArray) -> Start:
     Raises:
         UserError: none of them is finite.
     """
-    # Beyond, the noise of a covariance costs more than it gives; a density of the host is too slow.
-    movable = target.dim <= MOST_MOVED and target.twice_differentiable and not target.angles
-    look = eqx.filter_jit(partial(_looked, target, LOOKS if movable else 1))
+    # A density of the host is too slow for so many draws; angles have no mean.
+    movable = target.twice_differentiable and not target.angles
+    weighted = movable and target.dim <= MOST_WEIGHTED
+    look = eqx.filter_jit(partial(_looked, target, LOOKS if weighted else 1))
 
-    def judged(name: str, moments: tuple[Array, Array], key: PRNGKeyArray) -> tuple[Start, Looked]:
-        standard = _standard(target, *moments)
+    def judged(name: str, standard: Bijection, key: PRNGKeyArray) -> tuple[Start, Looked]:
         z, log_weights = (np.asarray(each, np.float64) for each in look(standard, key))
         return Start(name, standard, *_judged(log_weights)), (z, log_weights)
 
     found: list[tuple[Start, Looked]] = []
     for index, (name, find, enough) in enumerate(FINDERS):
-        key_find, key_look = jax.random.split(jax.random.fold_in(key, index))
+        key_find, key_look, key_move = jax.random.split(jax.random.fold_in(key, index), 3)
         moments = find(target, key_find)
         if moments is None:
             continue
-        found.append(judged(name, moments, key_look))
-        if found[-1][0].ess_fraction > enough:
+        standard, spread = _standard(target, *moments), np.inf
+        if isinstance(standard, TriangularAffine) and movable and not weighted:
+            standard, spread = settled(target, standard, key_move)
+            name += MOVED
+        found.append(judged(name, standard, key_look))
+        if found[-1][0].ess_fraction > enough or spread / 2 < NEAR * target.dim:
             break
     if not found:
         raise UserError(f"no start was found for {target.name}: neither a mode nor chains of finite density")
     nearest, seen = max(found, key=lambda each: each[0].affinity)
-    for move in range(MOVES if movable and nearest.ess_fraction > MOVABLE else 0):
+    for move in range(MOVES if weighted and nearest.ess_fraction > MOVABLE else 0):
         name = f"{nearest.name.removesuffix(MOVED)}{MOVED}"
-        moved, seen = judged(name, _weighted_moments(*seen), jax.random.fold_in(key, len(FINDERS) + move))
+        standard = _standard(target, *weighted_moments(*seen))
+        moved, seen = judged(name, standard, jax.random.fold_in(key, len(FINDERS) + move))
         if moved.affinity <= nearest.affinity:
             break
         nearest = moved
@@ -247,17 +255,6 @@ def _judged(log_weights: Float[np.ndarray, " n"]) -> tuple[float, float]:
     sizes = np.exp(inside - inside.max())
     affinity = inside.max() + 2 * np.log(np.sqrt(sizes).sum() / len(log_weights))
     return float(affinity), float(sizes.sum() ** 2 / (sizes**2).sum() / len(log_weights))
-
-
-def _weighted_moments(z: Float[np.ndarray, "n D"], log_weights: Float[np.ndarray, " n"]) -> tuple[Array, Array]:
-    """Mean and covariance of draws by their weights."""
-    inside = np.isfinite(log_weights)
-    weights = np.where(inside, np.exp(log_weights - log_weights[inside].max()), 0.0)
-    weights /= weights.sum()
-    draws = np.where(inside[:, None], z, 0.0)
-    mean = weights @ draws
-    centred = draws - mean
-    return jnp.asarray(mean), _shrunk(centred.T @ (weights[:, None] * centred), float(1 / np.sum(weights**2)))
 
 
 def _shrunk(covariance: Float[np.ndarray, "D D"], count: float) -> Array:
