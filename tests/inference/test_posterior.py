@@ -311,3 +311,22 @@ def test_a_normal_settles_where_its_free_energy_is_stationary():
     assert spread < 0.1
     start = inference.ladder.best_start(target, KEY)
     assert start.name == "Laplace, moved"
+
+
+def test_a_mode_without_curvature_is_no_start():
+    """The second derivatives of N(0, I) as NaN: the start comes from chains, and no eigenvalues are asked for."""
+
+    @jax.custom_jvp
+    def slope(z):
+        return -z
+
+    slope.defjvp(lambda primals, tangents: (slope(*primals), jnp.nan * tangents[0]))
+
+    @jax.custom_jvp
+    def log_density(z):
+        return -0.5 * z @ z
+
+    log_density.defjvp(lambda primals, tangents: (log_density(*primals), slope(*primals) @ tangents[0]))
+    target = targets.Target("jagged", 2, log_density)
+    assert inference.starts.laplace(target, KEY) is None
+    assert inference.ladder.best_start(target, KEY).name.startswith("warm-up")

@@ -137,8 +137,11 @@ def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
     at_mode[np.diag_indices(target.dim)] += np.where(_is_angle(target), 3 / np.pi**2, 0)
     # Of coordinates in their own units: sizes of parameters differ by orders of magnitude.
     units = 1 / np.sqrt(np.maximum(np.abs(np.diagonal(at_mode)), np.finfo(at_mode.dtype).tiny))
-    curvatures, directions = np.linalg.eigh(units[:, None] * at_mode * units)
-    if not (np.isfinite(curvatures).all() and curvatures[-1] > 0):
+    in_units = units[:, None] * at_mode * units
+    if not np.isfinite(in_units).all():
+        return None
+    curvatures, directions = np.linalg.eigh(in_units)
+    if not curvatures[-1] > 0:
         return None
     curvatures = np.maximum(curvatures, LEAST_CURVATURE * curvatures[-1])
     return mode, jnp.asarray(units[:, None] * ((directions / curvatures) @ directions.T) * units)
