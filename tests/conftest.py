@@ -58,3 +58,12 @@ def _forget_compiled_programs():
     """Keeps the memory of a worker bounded."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def _forget_before_there_are_too_many():
+    """Keeps a worker alive that has a long module to itself: beyond Linux's limit of memory maps, compiling crashes."""
+    yield
+    from pushforward.devices import forget_programs  # after the hook of the annotations
+
+    forget_programs()
