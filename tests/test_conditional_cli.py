@@ -147,3 +147,16 @@ def test_density_of_an_unconditional_run(trained, capsys):
     code, _, err = run(capsys, "density", "moons", "points.npy", "--given", "a=1")
     assert code == 2
     assert "holds no conditional density" in err
+
+
+def test_few_rows_of_logarithms_get_no_noise(trained, capsys):
+    """Noise on positive rows would lead out of the logarithms; without them so few rows are smoothed."""
+    lines = (trained / "houses.csv").read_text().splitlines()[:41]
+    (trained / "few.csv").write_text("\n".join(lines) + "\n")
+    for log, expected in (((), 0.3), (("--log", "price", "area"), 0.0)):
+        words = ["few.csv", "--given", "rooms", "city", *log, *SMALL, "--steps", "40", "--out", f"few-{len(log)}"]
+        code, _, err = run(capsys, "train", *words)
+        assert code == 0, err
+        reread = open_run(trained / f"few-{len(log)}")
+        assert reread.config.smoothing == expected
+        assert reread.result["test_log_likelihood"] is not None

@@ -27,6 +27,9 @@ class TrainRun(DataRun):
                 raise UserError("--conditioning is for data with contexts: name some columns by --given")
             return suited(self.config, self.dataset)
         values = {field.name: getattr(self.config, field.name) for field in fields(self.config)}
+        if any(self.dataset.logged) and self.config.smoothing is None:
+            # Residuals do not tell that noise on the rows may lead out of the logarithms.
+            values["smoothing"] = 0.0
         return suited(ConditionalConfig(**values), residuals(self.dataset))
 
     def _load(self, **options: Any) -> Dataset:
