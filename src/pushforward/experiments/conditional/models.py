@@ -8,14 +8,12 @@ import jax.numpy as jnp
 
 from pushforward.amortize import amortize, condition, has_networks
 from pushforward.bijections import PartialExp
-from pushforward.contexts import Encoder, Standardised
+from pushforward.contexts import Encoder, Regression, Standardised
 from pushforward.data import Dataset
-from pushforward.data.base import Given
 from pushforward.errors import UserError
 from pushforward.experiments.flows import make_flow
 from pushforward.experiments.train.config import ConditionalConfig, chosen
 from pushforward.experiments.train.models import base_of, no_units, units_of
-from pushforward.experiments.train.residuals import regression, residuals
 from pushforward.training import ensemble
 from pushforward.types import PRNGKeyArray
 
@@ -55,18 +53,17 @@ def make_ensemble(
     return ensemble(make, jax.random.fold_in(jax.random.key(config.seed), 0), config.restarts)
 
 
-def calibrated(models: Standardised, config: ConditionalConfig, data: Dataset, given: Given) -> Standardised:
+def calibrated(models: Standardised, config: ConditionalConfig, found: Regression, left: Dataset) -> Standardised:
     """An ensemble that starts at the linear regression of the training rows on their contexts.
 
     Args:
         models: untrained.
         config: their settings.
-        data: with contexts.
-        given: the contexts.
+        found: the regression.
+        left: its residuals.
     """
-    found = regression(data, given)
     robust = chosen("base", config.base) == "student-t"
-    units = units_of(residuals(data), whitened=config.start == "whitened", robust=robust)
+    units = units_of(left, whitened=config.start == "whitened", robust=robust)
 
     def calibrate(model: Standardised) -> Standardised:
         return Standardised(model.flow, found.encoder, jnp.asarray(found.slope, float), units, model.outer)

@@ -20,7 +20,7 @@ from pushforward.experiments.conditional.run import ConditionalRun
 from pushforward.experiments.session import purpose_key
 from pushforward.experiments.train import models as unconditional
 from pushforward.experiments.train.config import ConditionalConfig, chosen
-from pushforward.experiments.train.residuals import residuals
+from pushforward.experiments.train.residuals import regression, residuals
 from pushforward.experiments.train.training import on_device, optimizer, smoothing, train_to_the_best
 from pushforward.objectives import ForwardKL, HeldOut
 from pushforward.training import Diverged, fit, member
@@ -49,15 +49,13 @@ def run_conditional(run: ConditionalRun, *, quiet: bool = False) -> dict[str, An
     if given is None:
         raise TypeError(f"{data.name} has no contexts")
 
-    (dim,) = data.shape
+    (dim,), left = data.shape, residuals(data)
 
     def make_models() -> Standardised:
         models = make_ensemble(config, dim, given.columns, given.categories, data.logged)
-        return calibrated(models, config, data, given)
+        return calibrated(models, config, regression(data, given), left)
 
-    loss = ForwardKL(
-        on_device(data.train), config.batch_size, smoothing(config, residuals(data)), on_device(given.train)
-    )
+    loss = ForwardKL(on_device(data.train), config.batch_size, smoothing(config, left), on_device(given.train))
     held_out = HeldOut(on_device(data.validation), contexts=on_device(given.validation))
     trained, best, told = train_to_the_best(run, make_models, loss, held_out, quiet=quiet)
     model = member(trained.model, best)
@@ -71,7 +69,7 @@ def run_conditional(run: ConditionalRun, *, quiet: bool = False) -> dict[str, An
     values = {name: _log_likelihoods(model, *part) for name, part in parts.items()}
     for name, each in values.items():
         result[f"{name}_log_likelihood"], result[f"{name}_log_likelihood_std_error"] = mean_and_std_error(each)
-    beside = {"regression": _regression(data), "unconditional": _unconditional(config, data)}
+    beside = {"regression": _regression(data, left), "unconditional": _unconditional(config, data)}
     for name, others in beside.items():
         if others is not None:
             for measure, each in ((f"{name}_log_likelihood", others), (f"gain_over_{name}", values["test"] - others)):
@@ -97,9 +95,8 @@ def _log_likelihoods(
     return np.asarray(each(held_out, model), np.float64)
 
 
-def _regression(data: Dataset) -> Float[np.ndarray, " n"] | None:
+def _regression(data: Dataset, left: Dataset) -> Float[np.ndarray, " n"] | None:
     """Test log-likelihoods of the linear regression with Gaussian residuals, in the units of the rows."""
-    left = residuals(data)
     of_residuals = gaussian_log_likelihoods(left.train, left.test)
     logs = np.where(data.logged, data.learned(data.test), 0.0).sum(axis=1) if any(data.logged) else 0.0
     return None if of_residuals is None else of_residuals - logs

@@ -3,27 +3,17 @@
 from pathlib import Path
 
 from rich.markup import escape
-from rich.table import Table
 
 from pushforward.experiments.infer.run import DRAWS, InferRun
-from pushforward.experiments.posterior.words import COLUMNS, cells
+from pushforward.experiments.summaries import print_summary
 from pushforward.experiments.terminal import wide_console
-
-MOST_ROWS = 40
 
 
 def print_infer(run: InferRun, report: Path) -> None:
     """The parameters given the observation, what checks say, and where the report is."""
     console, result = wide_console(), run.result
     if "summary" in result:
-        table = Table(title=escape(result["command"]), title_justify="left")
-        for column in COLUMNS:
-            table.add_column(column, justify="right" if column else "left")
-        for row in result["summary"][:MOST_ROWS]:
-            table.add_row(*map(escape, cells(row)))
-        console.print(table)
-        if len(result["summary"]) > MOST_ROWS:
-            console.print(f"and {len(result['summary']) - MOST_ROWS} more in the report and in {DRAWS}")
+        print_summary(console, result, DRAWS)
     console.print(f"{result['simulations']:,} simulations, best step {result['best_step']:,} of {result['steps']:,}")
     for name, good in (("calibration", "calibrated"), ("predictive", "predicted")):
         if result.get(good):

@@ -1,7 +1,6 @@
 """Simulate, train, judge, and write the result."""
 
 import time
-from dataclasses import asdict
 from typing import Any
 
 import jax
@@ -16,6 +15,7 @@ from pushforward.evaluation.predictive import LEAST_DRAWS
 from pushforward.experiments.infer.run import FLOW, SIMULATIONS, InferRun
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
+from pushforward.experiments.summaries import listed
 from pushforward.inference.simulation import Estimator, Settings, Simulations, estimate, simulate, truncated
 from pushforward.saving import save
 from pushforward.training import Record
@@ -138,12 +138,8 @@ def _given_the_observation(run: InferRun, estimator: Estimator, warnings: list[s
     coordinates, _ = estimator.coordinates(key_draws, config.draws, x)
     draws = estimator.constrained(coordinates)
     run.keep_draws(draws)
-    summary = [
-        {name: value if isinstance(value, str) else finite_or_none(value) for name, value in asdict(row).items()}
-        for row in estimator.summary(draws).rows
-    ]
     behind = jnp.asarray(np.resize(coordinates, (PREDICTED, coordinates.shape[1])))
-    found: dict[str, Any] = {"summary": summary}
+    found: dict[str, Any] = {"summary": listed(estimator.summary(draws))}
     try:
         again = simulate(run.prior, run.simulator, key_predict, PREDICTED, draws=lambda _, n: behind[:n])
     except UserError as error:

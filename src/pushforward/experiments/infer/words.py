@@ -2,7 +2,7 @@
 
 from pushforward.drawing.page import Table
 from pushforward.experiments.infer.config import InferConfig
-from pushforward.experiments.posterior.words import COLUMNS, cells
+from pushforward.experiments.summaries import COLUMNS, cells
 from pushforward.experiments.words import Result, row, value
 
 

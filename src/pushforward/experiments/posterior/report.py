@@ -13,7 +13,8 @@ from pushforward.drawing.surfaces import SAMPLES, quantile_box
 from pushforward.experiments import words
 from pushforward.experiments.config import values_of
 from pushforward.experiments.posterior.run import PosteriorRun
-from pushforward.experiments.posterior.words import COLUMNS, cells, rungs
+from pushforward.experiments.posterior.words import rungs
+from pushforward.experiments.summaries import COLUMNS, cells
 from pushforward.inference import Posterior
 from pushforward.inference.summary import columns
 

@@ -3,13 +3,10 @@
 from pathlib import Path
 
 from rich.markup import escape
-from rich.table import Table
 
 from pushforward.experiments.posterior.run import NETCDF, PosteriorRun
-from pushforward.experiments.posterior.words import COLUMNS, cells
+from pushforward.experiments.summaries import print_summary
 from pushforward.experiments.terminal import wide_console
-
-MOST_ROWS = 40
 
 
 def print_posterior(run: PosteriorRun, report: Path) -> None:
@@ -17,14 +14,7 @@ def print_posterior(run: PosteriorRun, report: Path) -> None:
     console, result = wide_console(), run.result
     if not result["trusted"]:
         console.print(f"[yellow]not to be trusted:[/] {escape(result['verdict'])}", soft_wrap=True, highlight=False)
-    table = Table(title=escape(result["command"]), title_justify="left")
-    for column in COLUMNS:
-        table.add_column(column, justify="right" if column else "left")
-    for row in result["summary"][:MOST_ROWS]:
-        table.add_row(*map(escape, cells(row)))
-    console.print(table)
-    if len(result["summary"]) > MOST_ROWS:
-        console.print(f"and {len(result['summary']) - MOST_ROWS} more in the report and in {NETCDF}")
+    print_summary(console, result, NETCDF)
     best = result["best"]
     k_hat = "no k-hat" if best["k_hat"] is None else f"k-hat {best['k_hat']:.2f}"
     console.print(

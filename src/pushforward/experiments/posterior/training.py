@@ -9,6 +9,7 @@ import jax
 from pushforward.evaluation.means import finite_or_none
 from pushforward.experiments.posterior.run import CHAINS, PosteriorRun
 from pushforward.experiments.runs import environment
+from pushforward.experiments.summaries import listed
 from pushforward.inference import Posterior, Rung, fit
 from pushforward.inference.kernels import Method
 
@@ -61,10 +62,7 @@ def _kept(run: PosteriorRun, posterior: Posterior, seconds: float, ladder: list[
         "description": run.target.describe(),
         "best": _of(best),
         "ladder": ladder,
-        "summary": [
-            {name: value if isinstance(value, str) else finite_or_none(value) for name, value in asdict(row).items()}
-            for row in posterior.summary().rows
-        ],
+        "summary": listed(posterior.summary()),
         "verdict": posterior.verdict,
         "trusted": posterior.trusted if chains is None else chains.agreed,
         "refined": chains is not None,

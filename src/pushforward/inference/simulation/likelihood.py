@@ -3,6 +3,8 @@
 Papamakarios, Sterratt & Murray, 2019, "Sequential neural likelihood".
 """
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -16,6 +18,7 @@ from pushforward.targets import Target
 from pushforward.types import PRNGKeyArray
 
 
+@dataclass(frozen=True)
 class Likelihood:
     """A density of data given parameters, trained on simulated pairs.
 
@@ -25,8 +28,9 @@ class Likelihood:
         shape: of the data.
     """
 
-    def __init__(self, prior: Target, model: Standardised, shape: tuple[int, ...]) -> None:
-        self.prior, self.model, self.shape = prior, model, shape
+    prior: Target
+    model: Standardised
+    shape: tuple[int, ...]
 
     def posterior(self, *observations: Float[np.ndarray, "..."]) -> Target:
         """The posterior given observations, each of the shape of the simulated data, as a target for `inference.fit`.
