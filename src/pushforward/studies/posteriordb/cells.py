@@ -5,6 +5,7 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +13,7 @@ from jaxtyping import Float
 from pushforward import inference, posteriors
 from pushforward.devices import double_precision
 from pushforward.errors import UserError, nearest
-from pushforward.evaluation import importance_estimate, smoothed_weights
+from pushforward.evaluation import importance_estimate, log_weights, smoothed_weights
 from pushforward.evaluation.means import finite_or_none
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
@@ -31,6 +32,8 @@ OURS, NUTS, PATHFINDER = "pushforward", "NUTS", "Pathfinder"
 GUIDES = ("AutoNormal", "AutoMultivariateNormal", "AutoLaplaceApproximation", "AutoIAFNormal", "AutoBNAFNormal")
 METHODS = (OURS, NUTS, PATHFINDER, *GUIDES)
 DRAWS = 20_000
+LOG_Z_BY = 2**19
+"""Draws that judge log Z where it is known: its standard error is a few parts in ten thousand."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def _measured(config: PosteriordbConfig, effort: Effort, name: str, method: str,
 
 def _fitted(name: str, key: jax.Array, seconds: float, ess: float) -> Result:
     """The ladder, its draws before and after weighting, and after chains."""
-    key_fit, key_chains = jax.random.split(key)
+    key_fit, key_chains, key_log_z = jax.random.split(key, 3)
     began = time.perf_counter()
     target = posteriors.make(name)
     posterior = inference.fit(target, key_fit, seconds=seconds, quiet=True)
@@ -135,6 +138,10 @@ def _fitted(name: str, key: jax.Array, seconds: float, ess: float) -> Result:
         "unweighted": compared(name, posterior.draws, np.full(count, 1 / count), reference),
         "weighted": compared(name, posterior.draws, posterior.weights, reference),
     }
+    if known_log_z(name) is not None:
+        weigh = eqx.filter_jit(lambda flow, key: log_weights(flow, target.log_densities, key, LOG_Z_BY))
+        found = importance_estimate(np.asarray(weigh(best.flow, key_log_z), np.float64))
+        result |= {"log_z": found.log_z, "log_z_std_error": found.log_z_std_error}
     return result | _refined(name, posterior, key_chains, 2 * seconds, ess, reference)
 
 

@@ -15,7 +15,7 @@ from pushforward.evaluation.psis import K_HAT_LIMIT
 from pushforward.inference.ladder import GOOD_ESS
 from pushforward.posteriors import POSTERIORDB
 from pushforward.studies.page import Described
-from pushforward.studies.posteriordb.cells import NUTS, OURS, PosteriordbStudy, Result
+from pushforward.studies.posteriordb.cells import LOG_Z_BY, NUTS, OURS, PosteriordbStudy, Result
 
 MEAN_WITHIN, SD_WITHIN = 0.05, 0.05
 STAGES = ("unweighted", "weighted", "refined")
@@ -129,12 +129,12 @@ def _words(study: PosteriordbStudy, rows: list[dict[str, Any]]) -> str:
         f"of one_comp_mm_elim_abs is judged on its log. Every mean within {MEAN_WITHIN} and every sd within "
         f"{SD_WITHIN:.0%}: {within['unweighted']} unweighted, {within['weighted']} weighted, {within['refined']} after "
         f"chains; k-hat at most {K_HAT_LIMIT} or an ESS over {GOOD_ESS}: {usable}; chains that agree: {agreed}. log Z "
-        f"of {len(known)} regressions is known in closed form: largest error {number(max(known, default=None))} nats. "
-        f"Median time to the verdict {seconds}, compilation included. `NUTS`: NumPyro's, 4 chains, at the default "
-        "settings. Guides are NumPyro's, trained by its SVI with 16 draws a step, Adam at 0.01 and a cosine; "
-        "Pathfinder is BlackJAX's, of 8 paths: their columns are the worst mean, unweighted / PSIS. Neither is given "
-        "columns of unit scale: where parameters of a regression are of very different sizes, Adam at one rate does "
-        "not get there, which the ladder's start from the curvature spares."
+        f"of {len(known)} regressions is known in closed form: largest error {number(max(known, default=None))} nats, "
+        f"by {LOG_Z_BY:,} draws. Median time to the verdict {seconds}, compilation included. `NUTS`: NumPyro's, 4 "
+        "chains, at the default settings. Guides are NumPyro's, trained by its SVI with 16 draws a step, Adam at 0.01 "
+        "and a cosine; Pathfinder is BlackJAX's, of 8 paths: their columns are the worst mean, unweighted / PSIS. "
+        "Neither is given columns of unit scale: where parameters of a regression are of very different sizes, Adam at "
+        "one rate does not get there, which the ladder's start from the curvature spares."
     )
 
 
