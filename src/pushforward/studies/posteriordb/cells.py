@@ -1,6 +1,7 @@
 """Posteriors of posteriordb: fitted, weighted, refined, and approximated in other ways, beside reference draws."""
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -109,7 +110,7 @@ def _measured(config: PosteriordbConfig, effort: Effort, name: str, method: str,
             found = _chains(name, key, effort.chain)
         else:
             found = _approximated(name, method, key, effort.steps)
-    except (UserError, ValueError, FloatingPointError) as error:
+    except (UserError, ValueError, FloatingPointError, RuntimeError) as error:
         found = {"failed": str(error)}
     return common | {"known_log_z": known_log_z(name), "seconds": time.perf_counter() - began} | found
 
@@ -193,12 +194,18 @@ def _approximated(name: str, method: str, key: jax.Array, steps: int) -> Result:
     spent = time.perf_counter() - began
     draws = {key: np.asarray(values) for key, values in jax.jit(target.constrain)(found.coordinates).items()}
     reference = _reference(name)
+    stages = {
+        "unweighted": compared(name, draws, _equal(draws), reference),
+        "weighted": compared(name, draws, smoothed_weights(log_weights), reference),
+    }
+    numbers = [each[error] for stage in stages.values() for each in stage for error in ("mean", "sd", "wasserstein")]
+    if not all(map(math.isfinite, numbers)):
+        raise UserError("the moments of its draws are not finite")
     return {
         "seconds_to_verdict": spent,
         "elbo": finite_or_none(float(np.mean(log_weights))),
         **{key: value if value is None else finite_or_none(value) for key, value in asdict(estimate).items()},
-        "unweighted": compared(name, draws, _equal(draws), reference),
-        "weighted": compared(name, draws, smoothed_weights(log_weights), reference),
+        **stages,
     }
 
 
