@@ -62,7 +62,7 @@ def linear(slope, scale):
     encoder = Encoder.of(["c"], [()], np.array([[0.0], [2.0]]))
     normal = Pushforward(Normal.standard(1), DiagonalAffine.identity(1))
     units = DiagonalAffine(jnp.array([0.5]), jnp.log(jnp.array([scale])))
-    return Standardised(lambda _: normal, encoder, jnp.array([[slope]]), units)
+    return Standardised(encoder, lambda _: normal, jnp.array([[slope]]), units)
 
 
 def test_a_regression_has_the_density_of_its_residuals():
@@ -112,7 +112,7 @@ def test_a_conditional_density_is_learned(make):
 
 def test_a_conditional_flow_is_saved_with_its_units(tmp_path, encoder):
     flow = condition(flows.maf(KEY, 2, 2), KEY, encoder.size)
-    model = Standardised(flow, encoder, jnp.zeros((2, 4)), DiagonalAffine.identity(2))
+    model = Standardised(encoder, flow, jnp.zeros((2, 4)), DiagonalAffine.identity(2))
     loaded = pushforward.load(pushforward.save(model, tmp_path / "flow.pf"))
     context = jnp.array(loaded.encoder.context({"rooms": 2, "city": "Oslo"}))
     x = jnp.ones(2)

@@ -11,7 +11,7 @@ import pushforward
 from pushforward.experiments.runs import open_run
 from tests.test_cli import run
 
-SMALL = shlex.split("--layers 2 --width 16 --steps 400 --draws 2000")
+SMALL = shlex.split("--members 2 --layers 2 --width 16 --steps 400 --draws 2000")
 SIMULATORS = """
 import jax, jax.numpy as jnp, numpy as np
 from pushforward.distributions import Normal, Uniform
@@ -134,6 +134,26 @@ def test_rounds_near_an_observation(here, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_likelihood_with_chains_behind(here, capsys):
+    words = "infer sim.py:simulator --method nle --simulations 2500 --observation x.json --out nle"
+    code, out, err = run(capsys, *words.split(), *SMALL)
+    assert code == 0, err
+    assert "agree" in out
+    result = json.loads((here / "nle/result.json").read_text())
+    assert result["agreed"]
+    rows = {row["name"]: row for row in result["summary"]}
+    for name, x in (("theta[0]", 0.5), ("theta[1]", -1.0)):
+        assert rows[name]["mean"] == pytest.approx(0.8 * x, abs=0.25)
+        assert rows[name]["sd"] == pytest.approx(np.sqrt(0.2), rel=0.25)
+    assert run(capsys, "sample", "nle", "-n", "300", "--out", "chains.npz")[0] == 0
+    with np.load(here / "chains.npz") as draws:
+        assert draws["samples"].shape == (300, 2)
+    code, _, err = run(capsys, "sample", "nle", "--given", "far.json")
+    assert code == 2
+    assert "given its own observation alone" in err
+
+
 def test_failures_are_told(here, capsys):
     words = "infer sim.py:fragile --simulations 600 --observation far.json --out fragile"
     code, out, err = run(capsys, *words.split(), *SMALL)
@@ -161,6 +181,11 @@ REFUSED = {
     "words": ("infer sim.py:simulator --observation words.json", "words.json holds no array of numbers"),
     "no observation file": ("infer sim.py:simulator --observation none.json", "none.json is not there"),
     "rounds without": ("infer sim.py:simulator --rounds 2", "give it by --observation"),
+    "likelihood without": ("infer sim.py:simulator --method nle", "give it by --observation"),
+    "likelihood of a set": (
+        "infer sim.py:simulator --method nle --observation x.json --embedding set",
+        "knows neither --rounds nor --embedding",
+    ),
     "pairs lacking": ("infer sim.py:simulator --pairs lacking.npz", "lacks theta; it needs theta, and the data as x"),
     "pairs outside": ("infer sim.py:simulator --prior narrow --pairs pairs.npz", "outside of the prior's support"),
     "set": ("infer sim.py:simulator --simulations 200 --embedding set", "a set has two axes"),

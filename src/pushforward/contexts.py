@@ -1,5 +1,6 @@
 """Contexts in their own units: what a conditional flow of a table, or of a simulator's output, is given."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,11 +12,11 @@ from jax import lax
 from jaxtyping import Array, Float, Float64
 
 from pushforward.bijections import Bijection, Chain, DiagonalAffine, Frozen
-from pushforward.distributions import Pushforward
+from pushforward.distributions import Average, Distribution, Pushforward
 from pushforward.errors import UserError, nearest
 from pushforward.types import Numbers
 
-__all__ = ["Encoder", "Regression", "Standardised"]
+__all__ = ["Conditional", "Encoder", "Ensemble", "Regression", "Standardised"]
 
 
 def __dir__() -> list[str]:
@@ -196,22 +197,45 @@ class Regression:
         return np.asarray(rows - self.encoder.all(contexts) @ self.slope.T, np.float64)
 
 
-class Standardised(eqx.Module):
+class Conditional(eqx.Module):
+    """From a context, in its own units, to a distribution of vectors.
+
+    Attributes:
+        encoder: of contexts.
+    """
+
+    encoder: eqx.AbstractVar[Encoder]
+
+    @abstractmethod
+    def __call__(self, context: Numbers) -> Distribution:
+        """The distribution given one context, `(columns,)`; batches of contexts are `jax.vmap`'s work."""
+
+    def log_prob(self, contexts: Float[Array, "n columns"], x: Float[Array, "n D"]) -> Float[Array, " n"]:
+        """Log density of each row given its context, in nats.
+
+        Args:
+            contexts: in their own units.
+            x: rows.
+        """
+        return jax.vmap(lambda context, row: self(context).log_prob(row))(contexts, x)
+
+
+class Standardised(Conditional):
     """A conditional flow in the units of its data: from a context, in its own units, to a distribution.
 
     It starts at the linear regression of the rows on the contexts: what the flow itself learns are the residuals, in
     standard units.
 
     Attributes:
-        flow: from an encoded context to a flow in standard units, as `amortize` and `condition` make them.
         encoder: of contexts.
+        flow: from an encoded context to a flow in standard units, as `amortize` and `condition` make them.
         slope: of the regression, `(D, size)`. It is not trained.
         units: from standard units to those of the residuals. They are not trained.
         outer: what follows the regression, where there is something: the exponentials of logarithms.
     """
 
-    flow: Callable[[Array], Pushforward]
     encoder: Encoder
+    flow: Callable[[Array], Pushforward]
     slope: Float[Array, "*batch D size"]
     units: Bijection
     outer: Bijection | None = None
@@ -225,11 +249,20 @@ class Standardised(eqx.Module):
         layers = (flow.bijection, Frozen(self.units), shift)
         return Pushforward(flow.base, Chain(layers if self.outer is None else (*layers, self.outer)))
 
-    def log_prob(self, contexts: Float[Array, "n columns"], x: Float[Array, "n D"]) -> Float[Array, " n"]:
-        """Log density of each row given its context, in nats.
 
-        Args:
-            contexts: in their own units.
-            x: rows.
-        """
-        return jax.vmap(lambda context, row: self(context).log_prob(row))(contexts, x)
+class Ensemble(Conditional):
+    """The average of conditional flows that were trained on the same data from different starts.
+
+    Where data are few each of them is sure of something else; their average is not (Lakshminarayanan, Pritzel &
+    Blundell, 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles").
+
+    Attributes:
+        encoder: of contexts.
+        members: conditional flows in one, each of whose arrays has a leading axis of members.
+    """
+
+    encoder: Encoder
+    members: Standardised
+
+    def __call__(self, context: Numbers) -> Average:
+        return Average(eqx.filter_vmap(lambda each: each(context))(self.members))

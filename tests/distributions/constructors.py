@@ -10,6 +10,7 @@ import numpy as np
 
 from pushforward.bijections import DiagonalAffine, Inverse, Planar, Stack
 from pushforward.distributions import (
+    Average,
     Bernoulli,
     Categorical,
     DiscretizedLogistic,
@@ -95,6 +96,10 @@ def mixture_of_flows(key, dim):
     return Mixture(jnp.array([0.2, -0.3, 0.5]), components(jax.random.split(key, 3)))
 
 
+def average_of_flows(key, dim):
+    return Average(mixture_of_flows(key, dim).components)
+
+
 def planar(key, dim):
     return Pushforward(normal(key, dim), randomised(Stack.init(lambda k, _: Planar.init(k, dim), key, 3), key, 0.5))
 
@@ -119,6 +124,7 @@ ENTRIES = {
     "von mises": Entry(von_mises, (-np.pi, np.pi)),
     "mixture": Entry(mixture),
     "mixture of flows": Entry(mixture_of_flows),
+    "average of flows": Entry(average_of_flows),
     "family mixture": Entry(family_mixture, (-18.0, 18.0), 96),
     "planar flow": Entry(planar),
     "inverse of an affine map": Entry(inverted),

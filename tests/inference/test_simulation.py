@@ -19,6 +19,8 @@ from pushforward.inference.simulation import (
     truncated,
 )
 from pushforward.inference.simulation.embeddings import Embedded, network
+from pushforward.studies.sbi_benchmark.tasks import TASKS
+from pushforward.training import member
 
 numpyro = pytest.importorskip("numpyro")
 
@@ -61,6 +63,23 @@ def test_a_linear_posterior_is_found_for_any_observation(estimator):
         assert np.abs(draws.mean(axis=0) - 0.8 * x).max() < 0.1
         assert np.abs(draws.std(axis=0) / np.sqrt(0.2) - 1).max() < 0.1
         assert abs(np.corrcoef(draws.T)[0, 1]) < 0.1
+
+
+def test_the_posterior_is_the_average_of_the_flows(estimator):
+    x = np.array([0.5, -1.0])
+    z, log_q = estimator.coordinates(KEY, 999, x)
+    each = [member(estimator.model.members, index)(x).log_prob(z) for index in range(4)]
+    np.testing.assert_allclose(log_q, np.logaddexp.reduce(each, axis=0) - np.log(4), atol=1e-4)
+
+
+def test_of_few_simulations_flows_say_more_together_than_the_best_alone():
+    task = TASKS["two-moons"]
+    few, fresh = (simulate(task.prior, task.simulator, jax.random.key(seed), n) for seed, n in ((0, 400), (1, 4000)))
+    model = estimate(task.prior, few, KEY, Settings(layers=3, width=32, steps=800, test=0.0)).model
+    z, x = jnp.asarray(fresh.z, float), jnp.asarray(fresh.x, float)
+    together = float(model.log_prob(x, z).mean())
+    each = [float(member(model.members, index).log_prob(x, z).mean()) for index in range(4)]
+    assert together > max(each) + 0.05
 
 
 def test_it_is_calibrated_and_says_so(estimator):
@@ -266,7 +285,7 @@ def test_a_mean_is_learned_from_a_set():
     given = prior({"theta": Normal.standard(1)})
     seen = simulate(given, Simulator(members), KEY, 3000)
     found = estimate(given, seen, KEY, Settings(layers=2, width=32, steps=2000, embedding="set"))
-    assert isinstance(found.model.flow, Embedded)
+    assert isinstance(found.model.members.flow, Embedded)
     draws = found.sample(KEY, 4000, np.full((20, 1), 0.5))["theta"]
     assert draws.std() == pytest.approx(np.sqrt(1 / 21), rel=0.15)
     assert draws.mean() == pytest.approx(0.5 * 20 / 21, abs=0.1)

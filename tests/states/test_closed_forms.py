@@ -49,6 +49,7 @@ FAMILIES = {
     "smooth step": SmoothStep.standard,
 }
 WITHOUT = {
+    "Average",
     "Bernoulli",
     "Categorical",
     "DiscretizedLogistic",

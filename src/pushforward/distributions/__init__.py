@@ -1,5 +1,6 @@
 """Distributions with densities that can be evaluated and sampled."""
 
+from pushforward.distributions.average import Average
 from pushforward.distributions.base import Distribution, over_batch
 from pushforward.distributions.discrete import Bernoulli, Categorical, DiscretizedLogistic
 from pushforward.distributions.family_mixture import FamilyMixture
@@ -18,6 +19,7 @@ from pushforward.distributions.uniform import Uniform
 from pushforward.distributions.von_mises import VonMises
 
 __all__ = [
+    "Average",
     "Bernoulli",
     "Categorical",
     "DiscretizedLogistic",

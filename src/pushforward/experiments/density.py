@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from pushforward.contexts import Standardised
+from pushforward.contexts import Conditional
 from pushforward.data.tables import TextFormat
 from pushforward.data.text import brief
 from pushforward.dequantize import Dequantized
@@ -62,9 +62,9 @@ def write_densities(
     model: Any = run.model
     warnings: list[str] = []
     columns = run.columns
-    if isinstance(model, Dequantized) or (not isinstance(model, Standardised) and len(run.flow.shape) != 1):
+    if isinstance(model, Dequantized) or (not isinstance(model, Conditional) and len(run.flow.shape) != 1):
         raise UserError(f"{run.folder} holds a density of images; `density` is for those of vectors")
-    if isinstance(model, Standardised):
+    if isinstance(model, Conditional):
         encoder = model.encoder
         if is_table(given):
             raise UserError(f"--given takes COLUMN=VALUE for `density`; {points.name} may hold the contexts too")
@@ -99,7 +99,7 @@ def _log_prob(
 
     @eqx.filter_jit
     def batch(model: Any, rows: jax.Array, contexts: jax.Array) -> jax.Array:
-        return model.log_prob(contexts, rows) if isinstance(model, Standardised) else model.log_prob(rows)
+        return model.log_prob(contexts, rows) if isinstance(model, Conditional) else model.log_prob(rows)
 
     found = []
     for start in range(0, len(rows), BATCH):

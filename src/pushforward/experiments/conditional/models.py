@@ -48,7 +48,7 @@ def make_ensemble(
         see = networks if config.conditioning is None else config.conditioning == "condition"
         of_contexts = condition(flow, key_context, encoder.size) if see else amortize(flow, key_context, encoder.size)
         outer = PartialExp(logged) if any(logged) else None
-        return Standardised(of_contexts, encoder, jnp.zeros((dim, encoder.size)), no_units(config, dim), outer)
+        return Standardised(encoder, of_contexts, jnp.zeros((dim, encoder.size)), no_units(config, dim), outer)
 
     return ensemble(make, jax.random.fold_in(jax.random.key(config.seed), 0), config.restarts)
 
@@ -66,6 +66,6 @@ def calibrated(models: Standardised, config: ConditionalConfig, found: Regressio
     units = units_of(left, whitened=config.start == "whitened", robust=robust)
 
     def calibrate(model: Standardised) -> Standardised:
-        return Standardised(model.flow, found.encoder, jnp.asarray(found.slope, float), units, model.outer)
+        return Standardised(found.encoder, model.flow, jnp.asarray(found.slope, float), units, model.outer)
 
     return eqx.filter_vmap(calibrate)(models)

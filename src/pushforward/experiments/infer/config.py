@@ -33,11 +33,18 @@ class InferConfig(RunConfig):
     simulations: int = 10_000
     """in all rounds together"""
 
+    method: Literal["npe", "nle"] = "npe"
+    """what the flow is: the posterior of any observation; or the likelihood, with the ladder of `fit` and chains behind
+    it for the one that is given"""
+
     rounds: int = 1
     """of simulation; in those after the first the prior is cut off where the posterior of the observation is not"""
 
     embedding: Literal["none", "set", "series"] = "none"
     """what the data are: a vector; (members, features), in any order; or (times, features)"""
+
+    members: int = 4
+    """flows trained from different starts, and averaged: each alone is too sure where simulations are few"""
 
     layers: int = 5
     """of autoregressive splines"""
@@ -65,9 +72,8 @@ class InferConfig(RunConfig):
 
     def check(self) -> None:
         super().check()
-        check_least(
-            self, seed=0, simulations=100, rounds=1, layers=1, width=1, bins=2, batch_size=1, steps=1, draws=100
-        )
+        check_least(self, seed=0, simulations=100, rounds=1, members=1, layers=1, width=1, bins=2)
+        check_least(self, batch_size=1, steps=1, draws=100)
         check_positive(self, "learning_rate")
         if ":" not in self.simulator:
             raise UserError("give a simulator as file.py:name or module:name")
@@ -75,6 +81,11 @@ class InferConfig(RunConfig):
             raise UserError("--rounds are near an observation: give it by --observation")
         if self.rounds > 1 and self.pairs is not None:
             raise UserError("--pairs exist already: there are no rounds of them")
+
+        if self.method == "nle" and self.observation is None:
+            raise UserError("--method nle finds the posterior of one observation: give it by --observation")
+        if self.method == "nle" and (self.rounds > 1 or self.embedding != "none"):
+            raise UserError("--method nle knows neither --rounds nor --embedding")
 
     @property
     def title(self) -> str:

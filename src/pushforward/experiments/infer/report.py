@@ -117,5 +117,10 @@ def _curve(run: InferRun) -> tuple[str, str, str, panels.Drawing]:
     metrics, result = run.metrics, run.result
     steps = np.array([record["step"] for record in metrics], int)
     training, validation = (np.array([record[name] for record in metrics], float) for name in ("loss", "validation"))
-    caption = "Negative log-likelihood of parameters given their data: of training pairs, and of the validation pairs."
-    return "loss", "Training", caption, training_curve(steps, training, validation, 0, result["best_step"])
+    caption = (
+        "Negative log-likelihood of parameters given their data under each flow: of training pairs, and of the "
+        "validation pairs."
+    )
+    best = result["best_member"]
+    curve = training_curve(steps, training, validation, best, result["best_steps"][best])
+    return "loss", "Training", caption, curve

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -91,14 +91,14 @@ class InferRun(Run):
 
     @cached_property
     def model(self) -> Any:
-        """From flattened data to a density in the prior's coordinates."""
+        """From flattened data to a density in the prior's coordinates; of a likelihood the other way round."""
         if not self.finished:
             raise UserError(f"{self.folder} is not finished; pushforward infer --resume {self.folder} goes on with it")
         return load_flow(self.folder / FLOW)
 
     @property
     def flow(self) -> Any:
-        """From flattened data to a density in the prior's coordinates."""
+        """The same as `model`."""
         return self.model
 
     @property
@@ -111,7 +111,17 @@ class InferRun(Run):
         """Of the posterior of the observation, in the parameters' own units."""
         if self.observation is None:
             raise UserError(f"{self.folder} has no observation: give one by --given FILE")
-        return self.sampler_given(self.observation)
+        return self._among_the_draws() if self.config.method == "nle" else self.sampler_given(self.observation)
+
+    def _among_the_draws(self) -> Sampler:
+        """Of the draws of the chains."""
+        named = columns(self.draws)
+        rows = jnp.asarray(np.stack(list(named.values()), axis=-1), float)
+
+        def drawn(key: PRNGKeyArray, _: int, size: int) -> tuple[Array]:
+            return (rows[jax.random.randint(key, (size,), 0, len(rows))],)
+
+        return Sampler((len(named),), {"samples": tuple(named)}, drawn)
 
     def sampler_given(self, x: Float[np.ndarray, "..."]) -> Sampler:
         """Of the posterior of an observation, in the parameters' own units.
@@ -120,26 +130,27 @@ class InferRun(Run):
             x: of the shape that the simulator returns.
 
         Raises:
-            UserError: it has another shape, or the run's rounds were near another observation.
+            UserError: it has another shape, or the run is one of rounds or chains for another observation.
         """
         if x.shape != self.shape:
             raise UserError(f"the observation has the shape {x.shape}, simulated ones {self.shape}")
+        if self.config.method == "nle":
+            raise UserError(f"{self.folder} has draws given its own observation alone: infer anew for another")
         if self.config.rounds > 1 and (self.observation is None or not np.array_equal(x, self.observation)):
             raise UserError(f"the rounds of {self.folder} were near its own observation: train anew for another")
         model, target = self.model, self.prior
         context = jnp.asarray(x.ravel(), float)
         names = [each.name for each in target.parameters]
 
-        @jax.jit
-        def draw(key: PRNGKeyArray) -> dict[str, Array]:
-            values = target.constrain(model(context).sample(key))
+        @partial(jax.jit, static_argnums=1)
+        def draw(key: PRNGKeyArray, size: int) -> dict[str, Array]:
+            values = target.constrain(model(context).sample(key, (size,)))
             return {name: values[name] for name in names}
 
-        example = jax.eval_shape(draw, jax.random.key(0))
-        numbers = tuple(columns({name: np.zeros((1, *each.shape)) for name, each in example.items()}))
+        numbers = tuple(columns({name: np.asarray(each) for name, each in draw(jax.random.key(0), 1).items()}))
 
         def drawn(key: PRNGKeyArray, _: int, size: int) -> tuple[Array]:
-            values = jax.vmap(draw)(jax.random.split(key, size))
+            values = draw(key, size)
             return (jnp.concatenate([values[name].reshape(size, -1) for name in names], axis=1),)
 
         return Sampler((len(numbers),), {"samples": numbers}, drawn)

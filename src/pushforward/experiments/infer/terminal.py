@@ -14,8 +14,10 @@ def print_infer(run: InferRun, report: Path) -> None:
     console, result = wide_console(), run.result
     if "summary" in result:
         print_summary(console, result, DRAWS)
-    console.print(f"{result['simulations']:,} simulations, best step {result['best_step']:,} of {result['steps']:,}")
-    for name, good in (("calibration", "calibrated"), ("predictive", "predicted")):
+    flows = f"{len(result['best_steps'])} flows" if len(result["best_steps"]) > 1 else "1 flow"
+    steps = ", ".join(f"{step:,}" for step in result["best_steps"])
+    console.print(f"{result['simulations']:,} simulations, {flows}, best step {steps} of {result['steps']:,}")
+    for name, good in (("calibration", "calibrated"), ("chains", "agreed"), ("predictive", "predicted")):
         if result.get(good):
             console.print(escape(result[name]), soft_wrap=True, highlight=False)
     for warning in result["warnings"]:

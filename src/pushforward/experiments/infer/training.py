@@ -6,7 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
+from pushforward import inference
 from pushforward.errors import UserError
 from pushforward.evaluation import predictive
 from pushforward.evaluation.calibration import LEAST_CASES
@@ -16,9 +18,20 @@ from pushforward.experiments.infer.run import FLOW, SIMULATIONS, InferRun
 from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
 from pushforward.experiments.summaries import listed
-from pushforward.inference.simulation import Estimator, Settings, Simulations, estimate, simulate, truncated
+from pushforward.inference.simulation import (
+    Estimator,
+    Likelihood,
+    Settings,
+    Simulations,
+    estimate,
+    estimate_likelihood,
+    simulate,
+    truncated,
+)
+from pushforward.inference.simulation.simulators import data_names
 from pushforward.saving import save
 from pushforward.training import Record
+from pushforward.types import PRNGKeyArray
 
 PREDICTED = 1000
 
@@ -40,42 +53,50 @@ def run_infer(run: InferRun, *, quiet: bool = False) -> dict[str, Any]:
         width=config.width,
         bins=config.bins,
         embedding=config.embedding,
+        members=config.members,
         learning_rate=config.learning_rate,
         batch_size=config.batch_size,
         steps=config.steps,
     )
     simulations = run.pairs()
-    estimator: Estimator | None = None
+    found: Estimator | Likelihood | None = None
     if simulations is not None:
-        estimator = _trained(run, simulations, settings, quiet)
+        found = _trained(run, simulations, settings, quiet)
     else:
         for index in range(config.rounds):
-            simulations = _simulated(run, index, simulations, estimator, quiet)
+            simulations = _simulated(run, index, simulations, found, quiet)
             _check_observation(run, simulations)
-            estimator = _trained(run, simulations, settings, quiet)
-    assert estimator is not None
+            found = _trained(run, simulations, settings, quiet)
+    assert found is not None
     assert simulations is not None
-    save(estimator.model, run.folder / FLOW)
+    save(found.model, run.folder / FLOW)
+    trained = found.trained
     result: dict[str, Any] = {
         "description": run.prior.describe(),
-        "shape": list(estimator.shape),
+        "shape": list(found.shape),
         "simulations": len(simulations),
         "failures": dict(simulations.failures),
         **{
             f"{name}_log_likelihood": finite_or_none(value)
-            for name, value in zip(("train", "validation", "test"), estimator.trained.log_likelihoods)
+            for name, value in zip(("train", "validation", "test"), trained.log_likelihoods)
         },
-        "best_step": estimator.trained.best_step,
-        "steps": estimator.trained.steps,
+        "best_steps": list(trained.best_steps),
+        "best_member": trained.best,
+        "steps": trained.steps,
         "warnings": [] if simulations.complaint is None else [simulations.complaint],
     }
-    if len(estimator.trained.test) >= LEAST_CASES and config.rounds == 1:
-        found = estimator.calibration(jax.random.fold_in(key, 1_000))
-        run.keep_calibration(found)
-        result |= {"calibration": found.verdict, "calibrated": not found.rejected}
-        result["warnings"] += [found.verdict] if found.rejected else []
+    if isinstance(found, Estimator) and len(trained.test) >= LEAST_CASES and config.rounds == 1:
+        calibration = found.calibration(jax.random.fold_in(key, 1_000))
+        run.keep_calibration(calibration)
+        result |= {"calibration": calibration.verdict, "calibrated": not calibration.rejected}
+        result["warnings"] += [calibration.verdict] if calibration.rejected else []
     if run.observation is not None:
-        result |= _given_the_observation(run, estimator, result["warnings"])
+        key_draws, warnings = jax.random.fold_in(key, 2_000), result["warnings"]
+        if isinstance(found, Likelihood):
+            coordinates, told = _by_chains(run, found, key_draws, warnings)
+        else:
+            coordinates, told = _drawn(run, found, key_draws, warnings)
+        result |= told | _predicted(run, coordinates, result["warnings"])
     result |= {
         "seconds": time.perf_counter() - began,
         "command": config.command(),
@@ -86,18 +107,18 @@ def run_infer(run: InferRun, *, quiet: bool = False) -> dict[str, Any]:
 
 
 def _simulated(
-    run: InferRun, index: int, before: Simulations | None, estimator: Estimator | None, quiet: bool
+    run: InferRun, index: int, before: Simulations | None, found: Estimator | Likelihood | None, quiet: bool
 ) -> Simulations:
     """The simulations of all rounds up to this one."""
     config = run.config
     key = jax.random.fold_in(jax.random.key(config.seed), index)
     shares = np.diff(np.linspace(0, config.simulations, config.rounds + 1).astype(int))
     draws = None
-    if estimator is not None and run.observation is not None:
-        draws = truncated(estimator, run.observation, jax.random.fold_in(key, 1))
+    if isinstance(found, Estimator) and run.observation is not None:
+        draws = truncated(found, run.observation, jax.random.fold_in(key, 1))
     title = "simulations" if config.rounds == 1 else f"round {index + 1} of {config.rounds}"
     with counting_progress(title, int(shares[index]), "simulations", quiet=quiet) as progress:
-        found = simulate(
+        simulated = simulate(
             run.prior,
             run.simulator,
             key,
@@ -106,7 +127,7 @@ def _simulated(
             folder=run.folder / SIMULATIONS / f"round-{index}",
             on_progress=progress,
         )
-    return found if before is None else before.and_then(found)
+    return simulated if before is None else before.and_then(simulated)
 
 
 def _check_observation(run: InferRun, simulations: Simulations) -> None:
@@ -116,7 +137,7 @@ def _check_observation(run: InferRun, simulations: Simulations) -> None:
         raise UserError(f"{run.config.observation} has the shape {x.shape}, {run.simulator.name} returns {shape}")
 
 
-def _trained(run: InferRun, simulations: Simulations, settings: Settings, quiet: bool) -> Estimator:
+def _trained(run: InferRun, simulations: Simulations, settings: Settings, quiet: bool) -> Estimator | Likelihood:
     _check_observation(run, simulations)
     run.drop_records_after(0)
     with counting_progress("training", settings.steps_of(len(simulations)), "steps", quiet=quiet) as progress:
@@ -126,29 +147,54 @@ def _trained(run: InferRun, simulations: Simulations, settings: Settings, quiet:
             progress(each.step)
 
         key = jax.random.fold_in(jax.random.key(run.config.seed), 500)
-        return estimate(run.prior, simulations, key, settings, on_record=record)
+        how = estimate_likelihood if run.config.method == "nle" else estimate
+        return how(run.prior, simulations, key, settings, on_record=record)
 
 
-def _given_the_observation(run: InferRun, estimator: Estimator, warnings: list[str]) -> dict[str, Any]:
-    """Draws, their summary, and whether they predict what was observed."""
-    x, config = run.observation, run.config
+def _drawn(
+    run: InferRun, estimator: Estimator, key: PRNGKeyArray, warnings: list[str]
+) -> tuple[Float[np.ndarray, "n D"], dict[str, Any]]:
+    """Draws given the observation in the prior's coordinates, kept by name, and their summary."""
+    x = run.observation
     assert x is not None
-    key_draws, key_predict = jax.random.split(jax.random.fold_in(jax.random.key(config.seed), 2_000))
     warnings += estimator.doubts(x)
-    coordinates, _ = estimator.coordinates(key_draws, config.draws, x)
+    coordinates, _ = estimator.coordinates(key, run.config.draws, x)
     draws = estimator.constrained(coordinates)
     run.keep_draws(draws)
-    behind = jnp.asarray(np.resize(coordinates, (PREDICTED, coordinates.shape[1])))
-    found: dict[str, Any] = {"summary": listed(estimator.summary(draws))}
+    return coordinates, {"summary": listed(estimator.summary(draws))}
+
+
+def _by_chains(
+    run: InferRun, likelihood: Likelihood, key: PRNGKeyArray, warnings: list[str]
+) -> tuple[Float[np.ndarray, "n D"], dict[str, Any]]:
+    """The same of the chains behind a flow that is fitted to prior and likelihood."""
+    assert run.observation is not None
+    key_fit, key_chains = jax.random.split(key)
+    posterior = inference.fit(likelihood.posterior(run.observation), key_fit, quiet=True)
+    posterior = posterior.refine(key_chains, quiet=True)
+    chains = posterior.chains
+    assert chains is not None
+    warnings += [] if chains.agreed else [chains.verdict]
+    coordinates = chains.coordinates.reshape(-1, run.prior.dim)
+    named = posterior.constrained(coordinates)
+    run.keep_draws({each.name: named[each.name] for each in run.prior.parameters})
+    return coordinates, {"summary": listed(posterior.summary()), "chains": chains.verdict, "agreed": chains.agreed}
+
+
+def _predicted(run: InferRun, coordinates: Float[np.ndarray, "n D"], warnings: list[str]) -> dict[str, Any]:
+    """Whether data simulated from the draws are like what was observed."""
+    x, key = run.observation, jax.random.fold_in(jax.random.key(run.config.seed), 3_000)
+    assert x is not None
+    places = np.linspace(0, len(coordinates) - 1, PREDICTED).astype(int)
+    behind = jnp.asarray(coordinates[places], float)
     try:
-        again = simulate(run.prior, run.simulator, key_predict, PREDICTED, draws=lambda _, n: behind[:n])
+        again = simulate(run.prior, run.simulator, key, PREDICTED, draws=lambda _, n: behind[:n])
     except UserError as error:
         warnings.append(f"nothing can be predicted from the posterior: {error}")
-        return found
-    if len(again) >= LEAST_DRAWS:
-        names = estimator.model.encoder.columns
-        check = predictive(again.x.reshape(len(again), -1), x.ravel(), names)
-        run.keep_predictive(check)
-        found |= {"predictive": check.verdict, "predicted": not check.contradicts}
-        warnings += [check.verdict] if check.contradicts else []
-    return found
+        return {}
+    if len(again) < LEAST_DRAWS:
+        return {}
+    check = predictive(again.x.reshape(len(again), -1), x.ravel(), data_names(x.shape))
+    run.keep_predictive(check)
+    warnings += [check.verdict] if check.contradicts else []
+    return {"predictive": check.verdict, "predicted": not check.contradicts}

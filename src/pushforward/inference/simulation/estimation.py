@@ -18,18 +18,18 @@ from jaxtyping import Array, Float
 from pushforward import flows
 from pushforward.amortize import condition
 from pushforward.bijections import Chain, DiagonalAffine, TriangularAffine
-from pushforward.contexts import Encoder, Regression, Standardised
-from pushforward.distributions import Normal, Pushforward
+from pushforward.contexts import Encoder, Ensemble, Regression, Standardised
+from pushforward.distributions import Average, Normal, Pushforward
 from pushforward.errors import UserError
 from pushforward.evaluation import Calibration, calibration
-from pushforward.inference.ladder import judged
+from pushforward.inference.ladder import best, judged
 from pushforward.inference.posterior import Posterior, draw
 from pushforward.inference.simulation.embeddings import Embedded, Embedding, network
-from pushforward.inference.simulation.simulators import Simulations
+from pushforward.inference.simulation.simulators import Simulations, data_names
 from pushforward.inference.summary import Summary, columns, summarise
 from pushforward.objectives import ForwardKL, HeldOut
 from pushforward.targets import Target
-from pushforward.training import Record, adam, fit, member
+from pushforward.training import Record, adam, ensemble, fit, member
 from pushforward.types import PRNGKeyArray
 
 LEAST_SIMULATIONS = 50
@@ -51,6 +51,7 @@ class Settings:
         bins: of each spline.
         embedding: what the data are before the flow sees them: a vector, a set of members in any order, a time series.
         embedded: numbers that an embedding makes.
+        members: flows that are trained from different starts, and averaged.
         learning_rate: of Adam, at the start of a cosine.
         batch_size: pairs a step.
         steps: updates at most; a hundred passes over the pairs, 2,000 to 30,000, unless given. Training stops after
@@ -64,6 +65,7 @@ class Settings:
     bins: int = 8
     embedding: Embedding = "none"
     embedded: int = 32
+    members: int = 4
     learning_rate: float = 1e-3
     batch_size: int = 256
     steps: int | None = None
@@ -83,22 +85,24 @@ class Settings:
 
 @dataclass(frozen=True)
 class Trained:
-    """A conditional flow of z given x, and how well it does.
+    """Conditional flows of z given x, and how well they do.
 
     Attributes:
         model: from flattened x to a density of z.
         train: pairs that it was trained on.
         test: pairs that played no part.
         log_likelihoods: mean log-density of z of training, validation and test pairs, in nats.
-        best_step: of the training, which validation has chosen.
+        best_steps: of the training of each flow, which validation has chosen.
+        best: the flow of the best validation.
         steps: of the training.
     """
 
-    model: Standardised
+    model: Ensemble
     train: Simulations
     test: Simulations
     log_likelihoods: tuple[float, float, float]
-    best_step: int
+    best_steps: tuple[int, ...]
+    best: int
     steps: int
 
 
@@ -117,11 +121,11 @@ class Estimator:
     shape: tuple[int, ...]
 
     @property
-    def model(self) -> Standardised:
+    def model(self) -> Ensemble:
         """From flattened data to a density in the prior's coordinates."""
         return self.trained.model
 
-    def at(self, x: Float[np.ndarray, "..."]) -> Pushforward:
+    def at(self, x: Float[np.ndarray, "..."]) -> Average:
         """The posterior given data, as a density in the prior's coordinates.
 
         Args:
@@ -161,7 +165,7 @@ class Estimator:
     def weighted(
         self, key: PRNGKeyArray, x: Float[np.ndarray, "..."], log_likelihood: LogLikelihood, *, draws: int = 20_000
     ) -> Posterior:
-        """The posterior given data whose likelihood is known: draws of the flow with importance weights.
+        """The posterior given data whose likelihood is known: draws of the best of the flows with importance weights.
 
         They are judged as those of every fit, by k-hat and ESS, give log Z, and are refined by chains.
 
@@ -178,7 +182,8 @@ class Estimator:
             >>> posterior = estimator.weighted(key, x, lambda x, theta: normal.log_prob(x - theta).sum())
             >>> posterior.verdict, posterior.refine(key).summary()
         """
-        data, prior, flow = jnp.asarray(self._flat(x).reshape(self.shape)), self.prior, self.at(x)
+        data, prior = jnp.asarray(self._flat(x).reshape(self.shape)), self.prior
+        members = [member(self.model.members, index)(x.ravel()) for index in range(len(self.trained.best_steps))]
 
         def log_density(z: Float[Array, " D"]) -> Float[Array, ""]:
             values = prior.constrain(z)
@@ -187,8 +192,11 @@ class Estimator:
 
         target = Target(f"{prior.name} and likelihood", prior.dim, log_density, model=prior.model)
         key_judge, key_draws = jax.random.split(key)
-        rung = judged("flow of simulations", target, flow, key_judge, 0.0)
-        return Posterior(target, [rung], *draw(target, flow, key_draws, draws))
+        rungs = [
+            judged(f"flow {index + 1} of simulations", target, flow, jax.random.fold_in(key_judge, index), 0.0)
+            for index, flow in enumerate(members)
+        ]
+        return Posterior(target, rungs, *draw(target, best(rungs).flow, key_draws, draws))
 
     def summary(self, draws: Draws) -> Summary:
         """Mean, standard deviation and quantiles of every number, with the errors of so many draws.
@@ -233,7 +241,7 @@ class Estimator:
         z = jnp.asarray(self.trained.test.z, float)
 
         @eqx.filter_jit
-        def drawn(model: Standardised) -> tuple[Array, Array, Array]:
+        def drawn(model: Ensemble) -> tuple[Array, Array, Array]:
             def case(pair: tuple[Array, Array, PRNGKeyArray]) -> tuple[Array, Array, Array]:
                 flow = model(pair[0])
                 return *flow.sample_and_log_prob(pair[2], (draws,)), flow.log_prob(pair[1])
@@ -321,7 +329,7 @@ def estimate(
 def trained(
     simulations: Simulations, key: PRNGKeyArray, settings: Settings, on_record: OnRecord | None = None
 ) -> Trained:
-    """A conditional flow of the coordinates of pairs given their data.
+    """Conditional flows of the coordinates of pairs given their data.
 
     Args:
         simulations: pairs; of a likelihood with their two parts exchanged.
@@ -337,10 +345,10 @@ def trained(
         raise UserError(f"{len(simulations)} simulations; at least {LEAST_SIMULATIONS} are needed")
     key_split, key_make, key_fit = jax.random.split(key, 3)
     train, validation, test = _divided(simulations, key_split, settings)
-    model = _untrained(train, key_make, settings)
+    make = _start(train, settings)
     steps = settings.steps_of(len(train))
     fitted = fit(
-        jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, model),
+        ensemble(make, key_make, settings.members),
         ForwardKL(jnp.asarray(train.z, float), min(settings.batch_size, len(train)), contexts=_flat(train)),
         key=key_fit,
         steps=steps,
@@ -351,17 +359,19 @@ def trained(
         average_decay=0.99,
         on_record=None if on_record is None else lambda record: on_record(record, steps),
     )
-    best = member(fitted.model, 0)
+    model = Ensemble(member(fitted.model, 0).encoder, fitted.model)
     judge = eqx.filter_jit(lambda held_out, model: held_out(model))
 
     def mean_of(part: Simulations) -> float:
         if not len(part):
             return float("nan")
-        return float(-judge(HeldOut(jnp.asarray(part.z, float), contexts=_flat(part)), best))
+        return float(-judge(HeldOut(jnp.asarray(part.z, float), contexts=_flat(part)), model))
 
     assert fitted.best_steps is not None
+    assert fitted.best_losses is not None
     means = mean_of(train), mean_of(validation), mean_of(test)
-    return Trained(best, train, test, means, int(fitted.best_steps[0]), fitted.steps)
+    steps_of_each, first = tuple(map(int, fitted.best_steps)), int(np.argmin(fitted.best_losses))
+    return Trained(model, train, test, means, steps_of_each, first, fitted.steps)
 
 
 def _divided(
@@ -381,31 +391,35 @@ def _flat(pairs: Simulations) -> Float[Array, "n size"]:
     return jnp.asarray(pairs.x.reshape(len(pairs), -1), float)
 
 
-def _untrained(train: Simulations, key: PRNGKeyArray, settings: Settings) -> Standardised:
-    """The flow that starts at the linear regression of coordinates on data."""
+def _start(train: Simulations, settings: Settings) -> Callable[[PRNGKeyArray], Standardised]:
+    """From a key to a flow that starts at the linear regression of coordinates on data."""
     dim, shape = train.z.shape[1], train.x.shape[1:]
-    key_flow, key_context, key_network = jax.random.split(key, 3)
     x = train.x.reshape(len(train), -1)
     if not (x.std(axis=0) > 0).any():
         raise UserError("the simulated data do not vary: they say nothing of the parameters")
-    names = [f"x[{', '.join(map(str, index))}]" for index in np.ndindex(*shape)] if shape else ["x"]
+    names = data_names(shape)
     encoder = Encoder.of(names, [()] * len(names), x)
     regression = Regression.of(encoder, x, train.z)
-    left = regression.left(x, train.z)
-    made = flows.nsf_autoregressive(
-        key_flow,
-        dim,
-        settings.layers,
-        base=Normal.standard(dim),
-        width=settings.width,
-        bins=settings.bins,
-        fast="density",
-    )
+    slope, units = jnp.asarray(regression.slope, float), _units(regression.left(x, train.z))
     seen = encoder.size if settings.embedding == "none" else settings.embedded
-    flow: Callable[[Array], Pushforward] = condition(made, key_context, seen)
-    if settings.embedding != "none":
-        flow = Embedded(network(settings.embedding, shape, key_network, seen, settings.width), flow, shape)
-    return Standardised(flow, encoder, jnp.asarray(regression.slope, float), _units(left))
+
+    def make(key: PRNGKeyArray) -> Standardised:
+        key_flow, key_context, key_network = jax.random.split(key, 3)
+        made = flows.nsf_autoregressive(
+            key_flow,
+            dim,
+            settings.layers,
+            base=Normal.standard(dim),
+            width=settings.width,
+            bins=settings.bins,
+            fast="density",
+        )
+        flow: Callable[[Array], Pushforward] = condition(made, key_context, seen)
+        if settings.embedding != "none":
+            flow = Embedded(network(settings.embedding, shape, key_network, seen, settings.width), flow, shape)
+        return Standardised(encoder, flow, slope, units)
+
+    return make
 
 
 def _units(rows: Float[np.ndarray, "n D"]) -> Chain:

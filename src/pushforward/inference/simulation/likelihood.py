@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from pushforward.contexts import Standardised
+from pushforward.contexts import Ensemble
 from pushforward.errors import UserError
-from pushforward.inference.simulation.estimation import Settings, trained
+from pushforward.inference.simulation.estimation import OnRecord, Settings, Trained, trained
 from pushforward.inference.simulation.simulators import Simulations
 from pushforward.targets import Target
 from pushforward.types import PRNGKeyArray
@@ -24,13 +24,18 @@ class Likelihood:
 
     Attributes:
         prior: of the parameters.
-        model: from coordinates of the prior to a density of flattened data.
+        trained: the flow of flattened data given coordinates of the prior.
         shape: of the data.
     """
 
     prior: Target
-    model: Standardised
+    trained: Trained
     shape: tuple[int, ...]
+
+    @property
+    def model(self) -> Ensemble:
+        """From coordinates of the prior to a density of flattened data."""
+        return self.trained.model
 
     def posterior(self, *observations: Float[np.ndarray, "..."]) -> Target:
         """The posterior given observations, each of the shape of the simulated data, as a target for `inference.fit`.
@@ -57,7 +62,12 @@ class Likelihood:
 
 
 def estimate_likelihood(
-    prior: Target, simulations: Simulations, key: PRNGKeyArray, settings: Settings | None = None
+    prior: Target,
+    simulations: Simulations,
+    key: PRNGKeyArray,
+    settings: Settings | None = None,
+    *,
+    on_record: OnRecord | None = None,
 ) -> Likelihood:
     """The likelihood of any parameters, by maximum likelihood over simulated pairs.
 
@@ -66,6 +76,7 @@ def estimate_likelihood(
         simulations: pairs of parameters and data; the data must have a density.
         key: for the division of the pairs, the flow and its training.
         settings: of the flow; the defaults unless given.
+        on_record: called with each record of the training, and the steps in all.
 
     Raises:
         UserError: there are too few simulations, or a number of the data does not vary.
@@ -80,5 +91,4 @@ def estimate_likelihood(
     if not (x.std(axis=0) > 0).all():
         raise UserError("a number of the simulated data does not vary: it has no density; leave it out")
     swapped = Simulations(x, simulations.z)
-    model = trained(swapped, key, settings).model
-    return Likelihood(prior, model, simulations.x.shape[1:])
+    return Likelihood(prior, trained(swapped, key, settings, on_record), simulations.x.shape[1:])

@@ -288,3 +288,12 @@ def _finite(z: Float[np.ndarray, "n D"], x: Float[np.ndarray, "n ..."], failures
 
 def _changed(simulator: Simulator, first: tuple[int, ...], other: tuple[int, ...]) -> UserError:
     return UserError(f"{simulator.name} returns arrays of different shapes, {first} and {other}")
+
+
+def data_names(shape: tuple[int, ...]) -> list[str]:
+    """What the numbers of data of a shape are called.
+
+    Args:
+        shape: of what one simulation returns.
+    """
+    return [f"x[{', '.join(map(str, index))}]" for index in np.ndindex(*shape)] if shape else ["x"]

@@ -113,7 +113,7 @@ def _measured(name: str, simulations: int, seed: int, observations: int) -> Resu
         "c2st": scores,
         "log_likelihoods": posterior.trained.log_likelihoods[:2],
         "failures": dict(pairs.failures),
-        "best_step": posterior.trained.best_step,
+        "best_steps": posterior.trained.best_steps,
         "steps": posterior.trained.steps,
         "seconds_of_simulation": simulated - began,
         "seconds_of_training": trained - simulated,
