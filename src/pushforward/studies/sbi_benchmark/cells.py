@@ -75,6 +75,7 @@ def run_sbi_benchmark(config: SbiBenchmarkConfig) -> SbiBenchmarkStudy:
     for name in plan.tasks:
         if name not in TASKS:
             raise UserError(f"unknown task {name!r}{nearest(name, TASKS)}")
+        TASKS[name].observation(1)  # Without the data nothing need be trained.
     folder = config.folder / "cells"
     folder.mkdir(parents=True, exist_ok=True)
     cells = plan.cells(config.seed)

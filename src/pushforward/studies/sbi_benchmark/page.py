@@ -11,15 +11,18 @@ from pushforward.drawing.style import Drawing, Style
 from pushforward.drawing.text import DASH
 from pushforward.studies.page import Described
 from pushforward.studies.sbi_benchmark.cells import Result, SbiBenchmarkStudy
+from pushforward.studies.sbi_benchmark.published import NPE
 
-COLUMNS = ["task", "simulations", "seeds", "C2ST", "best", "worst", "training / s", "sampling / s"]
+COLUMNS = ["task", "simulations", "seeds", "C2ST", "best", "worst", "NPE, published", "training / s", "sampling / s"]
 WORDS = (
     "The tasks of Lueckmann et al., 2021, 'Benchmarking simulation-based inference': priors and simulators of our own, "
-    "observations and 10,000 reference draws of each from sbibm 1.1.0. One flow a budget, at the defaults of "
+    "observations and 10,000 reference draws of each from sbibm 1.1.0. One posterior a budget, at the defaults of "
     "`pushforward infer`, for all ten observations. `C2ST` is the mean accuracy with which a classifier tells 10,000 "
     "draws from the reference draws, by their definition: 0.5 where it cannot, 1 where it always does; `best` and "
-    "`worst` of the ten observations, means over seeds. Times on the machine that is named, compilation included in "
-    "that of training; that of sampling is of 10,000 draws given one observation."
+    "`worst` of the ten observations, means over seeds. `NPE, published` is that of sbi 0.23 in the benchmark's own "
+    "result files (github.com/sbi-benchmark/results, benchmarking_sbi_023), which have no SIR and no Lotka-Volterra. "
+    "Times on the machine that is named, compilation included in that of training; that of sampling is of 10,000 draws "
+    "given one observation."
 )
 
 
@@ -32,7 +35,9 @@ def described(study: SbiBenchmarkStudy) -> Described:
     rows = [_row(*name, cells) for name, cells in groups.items()]
     rows.sort(key=lambda row: (order.index(row["task"]), row["simulations"]))
     table = Table(COLUMNS, [_cells(row) for row in rows], text_columns=1)
-    caption = "C2ST of each observation (points) and their mean (lines), by the number of simulations."
+    caption = (
+        "C2ST of each observation (points) and their mean (lines), by the number of simulations; squares: published."
+    )
     drawings: Drawings = [("", "Classifier two-sample tests", caption, _figure(rows, order))]
     return Described(WORDS, study.runs, table, rows, drawings)
 
@@ -45,6 +50,7 @@ def _row(task: str, simulations: int, cells: list[Result]) -> dict[str, Any]:
         "seeds": len(cells),
         "c2st": float(scores.mean()),
         "observations": scores.tolist(),
+        "published": NPE.get(task, {}).get(simulations),
         "seconds_of_training": float(np.median([cell["seconds_of_training"] for cell in cells])),
         "seconds_of_sampling": float(np.median([cell["seconds_of_sampling"] for cell in cells])),
         "failures": {reason: count for cell in cells for reason, count in cell["failures"].items()},
@@ -60,6 +66,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         f"{row['c2st']:.3f}",
         f"{min(scores):.3f}",
         f"{max(scores):.3f}",
+        DASH if row["published"] is None else f"{row['published']:.3f}",
         f"{row['seconds_of_training']:.0f}",
         f"{row['seconds_of_sampling']:.2f}" if row["seconds_of_sampling"] else DASH,
     ]
@@ -77,6 +84,9 @@ def _figure(rows: list[dict[str, Any]], order: list[str]) -> Drawing:
                 places = np.full(len(row["observations"]), row["simulations"])
                 axes.plot(places, row["observations"], "o", color=style.flow, markersize=3, alpha=0.5)
             axes.plot(budgets, [row["c2st"] for row in chosen], color=style.flow)
+            known = [row for row in chosen if row["published"] is not None]
+            at, published = ([row[name] for row in known] for name in ("simulations", "published"))
+            axes.plot(at, published, "s", color=style.target, markersize=4, mfc="none")
             axes.set(xscale="log", ylim=(0.48, 1.02), xlim=(500, 200_000))
             axes.set_title(name, fontsize=8)
             axes.tick_params(labelsize=7)

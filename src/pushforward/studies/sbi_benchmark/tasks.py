@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from pushforward.distributions import MultivariateNormal, Uniform
 from pushforward.inference.simulation import Simulator, prior
@@ -101,7 +101,7 @@ def slcp(key: PRNGKeyArray, theta: Float[Array, " 5"]) -> Float[Array, " 8"]:
     """Four draws of a Normal law in the plane: simple likelihood, complex posterior."""
     s1, s2, rho = theta[2] ** 2, theta[3] ** 2, jnp.tanh(theta[4])
     covariance = jnp.array([[s1**2, rho * s1 * s2], [rho * s1 * s2, s2**2]]) + 1e-6 * jnp.eye(2)
-    return (theta[:2] + jax.random.normal(key, (4, 2)) @ jnp.linalg.cholesky(covariance).T).ravel()
+    return (theta[None, :2] + jax.random.normal(key, (4, 2)) @ jnp.linalg.cholesky(covariance).T).ravel()
 
 
 @cache
@@ -165,7 +165,7 @@ def _integrated(
     """The state at `count` times after the start, `step` apart, by the classical Runge-Kutta method."""
     h = step / substeps
 
-    def substep(_: int, u: Array) -> Array:
+    def substep(_: Int[Array, ""], u: Array) -> Array:
         k1 = slope(u)
         k2 = slope(u + h / 2 * k1)
         k3 = slope(u + h / 2 * k2)
