@@ -55,14 +55,14 @@ class InferConfig(RunConfig):
     bins: int = 8
     """of each spline"""
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 8e-3
     """of Adam, at the start of a cosine"""
 
     batch_size: int = 256
     """pairs a step"""
 
     steps: int | None = None
-    """updates; a hundred passes over the pairs, 2,000 to 30,000, unless given"""
+    """updates; two hundred passes over the pairs, 2,000 to 30,000, unless given"""
 
     draws: int = 10_000
     """from the posterior of the observation"""

@@ -33,7 +33,7 @@ from pushforward.training import Record, adam, ensemble, fit, member
 from pushforward.types import PRNGKeyArray
 
 LEAST_SIMULATIONS = 50
-EPOCHS, FEWEST_STEPS, MOST_STEPS = 100, 2_000, 30_000
+EPOCHS, FEWEST_STEPS, MOST_STEPS = 200, 2_000, 30_000
 WAITED, LEAST_PATIENCE = 20, 500
 CALIBRATED_BY = 200
 
@@ -52,9 +52,9 @@ class Settings:
         embedding: what the data are before the flow sees them: a vector, a set of members in any order, a time series.
         embedded: numbers that an embedding makes.
         members: flows that are trained from different starts, and averaged.
-        learning_rate: of Adam, at the start of a cosine.
+        learning_rate: of Adam, at the start of a cosine; large, since what small ones find depends more on the pairs.
         batch_size: pairs a step.
-        steps: updates at most; a hundred passes over the pairs, 2,000 to 30,000, unless given. Training stops after
+        steps: updates at most; two hundred passes over the pairs, 2,000 to 30,000, unless given. Training stops after
             twenty passes, at least 500 steps, without a better validation.
         validation: share of the pairs that choose the step.
         test: share of the pairs that judge the calibration, and are not trained on.
@@ -66,7 +66,7 @@ class Settings:
     embedding: Embedding = "none"
     embedded: int = 32
     members: int = 4
-    learning_rate: float = 1e-3
+    learning_rate: float = 8e-3
     batch_size: int = 256
     steps: int | None = None
     validation: float = 0.1
