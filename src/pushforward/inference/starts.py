@@ -29,6 +29,8 @@ from pushforward.types import PRNGKeyArray
 
 MODES, MODE_STEPS = 6, 500
 LEAST_CURVATURE = 1e-6
+MOST_NEWTON_STEPS, HALVINGS, CLOSE = 100, 30, 1e-8
+"""Steps to a mode, how often one is halved, and the nats that are not worth another."""
 PATHFINDER_DRAWS = 2_000
 CHAINS, WARM_UP, KEPT, DOUBLINGS = 4, 300, 300, 7
 LOOKS, MOVES, MOVABLE, MOST_WEIGHTED = 16, 2, 0.01, 100
@@ -130,21 +132,56 @@ def laplace(target: Target, key: PRNGKeyArray) -> tuple[Array, Array] | None:
     finite = np.isfinite(energies) & np.isfinite(points).all(axis=1)
     if not finite.any():
         return None
-    mode = points[np.argmin(np.where(finite, energies, np.inf))]
-    hessian = jax.hessian(energy) if target.twice_differentiable else _differences_of(jax.grad(energy))
-    at_mode = np.array(jax.jit(hessian)(mode))
+    curvature = jax.hessian(energy) if target.twice_differentiable else _differences_of(jax.grad(energy))
+    mode, hessian = _settled_at(energy, curvature, points[np.argmin(np.where(finite, energies, np.inf))])
     # No law of an angle is wider than the uniform one.
-    at_mode[np.diag_indices(target.dim)] += np.where(_is_angle(target), 3 / np.pi**2, 0)
-    # Of coordinates in their own units: sizes of parameters differ by orders of magnitude.
-    units = 1 / np.sqrt(np.maximum(np.abs(np.diagonal(at_mode)), np.finfo(at_mode.dtype).tiny))
-    in_units = units[:, None] * at_mode * units
-    if not np.isfinite(in_units).all():
+    hessian[np.diag_indices(target.dim)] += np.where(_is_angle(target), 3 / np.pi**2, 0)
+    if (found := _decomposed(hessian)) is None:
         return None
-    curvatures, directions = np.linalg.eigh(in_units)
+    units, curvatures, directions = found
     if not curvatures[-1] > 0:
         return None
     curvatures = np.maximum(curvatures, LEAST_CURVATURE * curvatures[-1])
     return mode, jnp.asarray(units[:, None] * ((directions / curvatures) @ directions.T) * units)
+
+
+def _settled_at(
+    energy: Callable[[Array], Array], curvature: Callable[[Array], Array], z: Float[Array, " D"]
+) -> tuple[Float[Array, " D"], Float[np.ndarray, "D D"]]:
+    """The minimum that damped steps of Newton's method go to, and the Hessian there.
+
+    Where sizes of parameters differ by orders of magnitude BFGS stops on the way.
+    """
+    value_and_slope, curvature = jax.jit(jax.value_and_grad(energy)), jax.jit(curvature)
+    hessian = np.array(curvature(z))
+    for _ in range(MOST_NEWTON_STEPS):
+        value, slope = (np.asarray(each) for each in value_and_slope(z))
+        if (found := _decomposed(hessian)) is None or not np.isfinite(slope).all():
+            break
+        units, curvatures, directions = found
+        sizes = np.maximum(np.abs(curvatures), LEAST_CURVATURE * np.abs(curvatures).max())
+        step = -units * (directions @ (directions.T @ (units * slope) / sizes))
+        if not -slope @ step > CLOSE:
+            break
+        tried = (z + damped * step for damped in 0.5 ** np.arange(HALVINGS))
+        lower = next((point for point in tried if value_and_slope(point)[0] < value), None)
+        if lower is None:
+            break
+        z = lower
+        hessian = np.array(curvature(z))
+    return z, hessian
+
+
+def _decomposed(
+    hessian: Float[np.ndarray, "D D"],
+) -> tuple[Float[np.ndarray, " D"], Float[np.ndarray, " D"], Float[np.ndarray, "D D"]] | None:
+    """The units of the coordinates, and curvatures and directions in these; None of one that is not finite."""
+    units = 1 / np.sqrt(np.maximum(np.abs(np.diagonal(hessian)), np.finfo(hessian.dtype).tiny))
+    in_units = units[:, None] * hessian * units
+    if not np.isfinite(in_units).all():
+        return None
+    curvatures, directions = np.linalg.eigh(in_units)
+    return units, curvatures, directions
 
 
 def _differences_of(gradient: Callable[[Array], Array]) -> Callable[[Array], Array]:
