@@ -18,6 +18,7 @@ import numpy as np
 import tyro
 
 from common import Row, at_least, at_most, report
+from pushforward.devices import use_all_cores
 
 TASKS = ("two-moons", "slcp", "gaussian-mixture")
 DRAWS = 10_000
@@ -88,6 +89,7 @@ def main(
         observations: of the ten.
         seed: of simulations and training.
     """
+    use_all_cores()  # before JAX is imported, as the command line does
     rows: list[Row] = []
     faster, quicker, nearer = [], [], []
     version = ""
