@@ -160,7 +160,7 @@ class Estimator:
         Raises:
             UserError: it has another shape than the simulated ones, or is not finite.
         """
-        return self.constrained(self.coordinates(key, n, x)[0])
+        return self.constrained(np.asarray(self._sampled(self.model, jnp.asarray(self._flat(x), float), key, n)))
 
     def weighted(
         self, key: PRNGKeyArray, x: Float[np.ndarray, "..."], log_likelihood: LogLikelihood, *, draws: int = 20_000
@@ -285,6 +285,10 @@ class Estimator:
     @cached_property
     def _constrain(self) -> Callable[[Array], Any]:
         return jax.jit(self.prior.constrain)
+
+    @cached_property
+    def _sampled(self) -> Callable[..., Array]:
+        return eqx.filter_jit(lambda model, x, key, n: model(x).sample(key, (n,)))
 
     @cached_property
     def _drawn(self) -> Callable[..., tuple[Array, Array]]:
