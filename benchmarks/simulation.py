@@ -58,8 +58,11 @@ def with_pushforward(name: str, seed: int, path: Path) -> dict[str, Any]:
 
 
 def with_sbi(interpreter: str, estimator: str, seed: int, path: Path) -> dict[str, Any]:
-    script, out = Path(__file__).with_name("sbi_peer.py"), path.with_name("sbi.npz")
-    subprocess.run([interpreter, str(script), str(path), str(out), estimator, str(seed), str(DRAWS)], check=True)
+    script, out = Path(__file__).resolve().with_name("sbi_peer.py"), path.with_name("sbi.npz")
+    # There, since sbi writes its logs where it runs.
+    subprocess.run(
+        [interpreter, str(script), str(path), str(out), estimator, str(seed), str(DRAWS)], check=True, cwd=path.parent
+    )
     with np.load(out) as saved:
         return dict(saved)
 
