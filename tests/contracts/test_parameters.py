@@ -33,6 +33,7 @@ from pushforward.bijections import (
     VolumePreservingAffine,
 )
 from pushforward.distributions import (
+    Average,
     DiscretizedLogistic,
     FamilyMixture,
     Mixture,
@@ -117,6 +118,9 @@ REFUSED = {
     "one level": lambda: DiscretizedLogistic(zeros(2), zeros(2), 1),
     "levels, two shapes": lambda: DiscretizedLogistic(zeros(2), zeros(3), 4),
     "mixture, other weights": lambda: Mixture(zeros(3), Normal(zeros((4, 2)), zeros((4, 2)))),
+    "average, other lengths": lambda: Average(
+        Pushforward(Normal(zeros((4, 2)), zeros((4, 2))), Translation(zeros((3, 2))))
+    ),
     "mixture of families, other weights": lambda: FamilyMixture(zeros((3, 2)), (Normal.standard(2),)),
     "flow of two shapes": lambda: Pushforward(Normal.standard(2), Translation(zeros(3))),
 }

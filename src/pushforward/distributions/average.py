@@ -23,11 +23,19 @@ class Average(Distribution):
     Attributes:
         components: C distributions in one, each of whose arrays has a leading axis of length C.
 
+    Raises:
+        ValueError: arrays of `components` have different leading axes.
+
     Example:
         >>> average = Average(ensemble(lambda key: flows.maf(key, 2, 5), key, 4))
     """
 
     components: Distribution
+
+    def __check_init__(self) -> None:
+        leading = {leaf.shape[:1] for leaf in jax.tree.leaves(eqx.filter(self.components, eqx.is_array))}
+        if len(leading) != 1 or leading == {()}:
+            raise ValueError(f"arrays of components must have one leading axis of the same length, got {leading}")
 
     @property
     def shape(self) -> tuple[int, ...]:
