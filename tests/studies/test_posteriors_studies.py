@@ -108,3 +108,11 @@ def test_what_is_refused(capsys, tmp_path):
         code, _, err = run(capsys, *arguments, "--out", str(tmp_path / "run"))
         assert (code, len(err.splitlines())) == (2, 1)
         assert message in err
+
+
+def test_a_fit_that_failed_counts_against_its_posterior():
+    failed = {"posterior": "arK-arK", "method": "pushforward", "seed": 1, "failed": "no start", "seconds": 1.0}
+    good = Study(PosteriordbConfig("posteriordb"), [ours("arK-arK", 0, 0.01)])
+    bad = Study(PosteriordbConfig("posteriordb"), [ours("arK-arK", 0, 0.01), failed | {"environment": ENVIRONMENT}])
+    assert "1 weighted" in described(good).words
+    assert "0 weighted" in described(bad).words

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
 from pushforward.boxes import Box
 from pushforward.distributions.base import Distribution
+from pushforward.distributions.mixture import joint_support
 from pushforward.types import PRNGKeyArray
 
 
@@ -43,8 +43,7 @@ class Average(Distribution):
 
     @property
     def support(self) -> Box:
-        boxes = eqx.filter_vmap(lambda component: component.support)(self.components)
-        return Box(jnp.min(boxes.low, axis=0), jnp.max(boxes.high, axis=0), boxes.integers)
+        return joint_support(self.components)
 
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         key_order, key_components = jax.random.split(key)

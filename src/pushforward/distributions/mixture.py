@@ -42,8 +42,7 @@ class Mixture(Distribution):
 
     @property
     def support(self) -> Box:
-        boxes = eqx.filter_vmap(lambda component: component.support)(self.components)
-        return Box(jnp.min(boxes.low, axis=0), jnp.max(boxes.high, axis=0), boxes.integers)
+        return joint_support(self.components)
 
     def sample_each(self, key: PRNGKeyArray, n: int) -> Float[Array, "..."]:
         """Draws of every component, `(C, n, *event shape)`, differentiable in the components.
@@ -76,3 +75,13 @@ class Mixture(Distribution):
             return jax.nn.logsumexp(log_weights + components)
 
         return over_batch(log_prob, self.batch_shape(x), x)
+
+
+def joint_support(components: Distribution) -> Box:
+    """The smallest box that holds the supports of all components.
+
+    Args:
+        components: C distributions in one, each of whose arrays has a leading axis of length C.
+    """
+    boxes = eqx.filter_vmap(lambda component: component.support)(components)
+    return Box(jnp.min(boxes.low, axis=0), jnp.max(boxes.high, axis=0), boxes.integers)

@@ -182,8 +182,9 @@ class Estimator:
             >>> posterior = estimator.weighted(key, x, lambda x, theta: normal.log_prob(x - theta).sum())
             >>> posterior.verdict, posterior.refine(key).summary()
         """
-        data, prior = jnp.asarray(self._flat(x).reshape(self.shape)), self.prior
-        members = [member(self.model.members, index)(x.ravel()) for index in range(len(self.trained.best_steps))]
+        flat, prior = self._flat(x), self.prior
+        data = jnp.asarray(flat.reshape(self.shape))
+        members = [member(self.model.members, index)(flat) for index in range(len(self.trained.best_steps))]
 
         def log_density(z: Float[Array, " D"]) -> Float[Array, ""]:
             values = prior.constrain(z)

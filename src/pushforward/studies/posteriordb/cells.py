@@ -110,7 +110,7 @@ def _measured(config: PosteriordbConfig, effort: Effort, name: str, method: str,
             found = _chains(name, key, effort.chain)
         else:
             found = _approximated(name, method, key, effort.steps)
-    except (UserError, ValueError, FloatingPointError, RuntimeError) as error:
+    except (UserError, ValueError, FloatingPointError) as error:
         found = {"failed": str(error)}
     return common | {"known_log_z": known_log_z(name), "seconds": time.perf_counter() - began} | found
 

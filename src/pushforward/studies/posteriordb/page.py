@@ -74,6 +74,7 @@ def _row(name: str, cells: list[Result]) -> dict[str, Any]:
         "dim": ours[0]["dim"] if ours else None,
         "ess": min((cell["ess_fraction"] for cell in ours), default=None),
         "k_hat": max((cell["k_hat"] for cell in ours if cell["k_hat"] is not None), default=None),
+        "failed": sum(cell["method"] == OURS and "failed" in cell for cell in cells),
         "usable": [cell["usable"] for cell in ours],
         "log_z": [(cell["log_z"], cell["log_z_std_error"]) for cell in ours],
         "log_z_error": _worst(cell["log_z"] - cell["known_log_z"] for cell in ours if cell["known_log_z"] is not None),
@@ -117,8 +118,9 @@ def _worst(values: Iterable[float | None]) -> float | None:
 
 def _words(study: PosteriordbStudy, rows: list[dict[str, Any]]) -> str:
     within = {stage: sum(_within(row, stage) for row in rows) for stage in STAGES}
-    usable = sum(all(row["usable"]) and bool(row["usable"]) for row in rows)
-    agreed = sum(all(row["agreed"]) and bool(row["agreed"]) for row in rows)
+    usable, agreed = (
+        sum(not row["failed"] and all(row[name]) and bool(row[name]) for row in rows) for name in ("usable", "agreed")
+    )
     known = [row["log_z_error"] for row in rows if row["log_z_error"] is not None]
     timed = [row for row in rows if row["seconds"] is not None]
     seconds = f"{np.median([row['seconds'] for row in timed]):.0f} s" if timed else "no time"
@@ -140,7 +142,7 @@ def _words(study: PosteriordbStudy, rows: list[dict[str, Any]]) -> str:
 
 def _within(row: dict[str, Any], stage: str) -> bool:
     mean, sd = row["means"][stage], row["sds"][stage]
-    return mean is not None and mean <= MEAN_WITHIN and sd is not None and sd <= SD_WITHIN
+    return not row["failed"] and mean is not None and mean <= MEAN_WITHIN and sd is not None and sd <= SD_WITHIN
 
 
 def _cells(row: dict[str, Any], peers: list[str]) -> list[str]:

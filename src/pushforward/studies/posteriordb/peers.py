@@ -10,7 +10,9 @@ import numpy as np
 import optax
 from jaxtyping import Float
 
+from pushforward.errors import UserError
 from pushforward.targets import Target
+from pushforward.targets.callables import first_line
 from pushforward.types import PRNGKeyArray
 
 PATHS = 8
@@ -76,7 +78,10 @@ def guided(
     key_train, key_draws = jax.random.split(key)
     particles = 1 if name == "AutoLaplaceApproximation" else PARTICLES
     svi = SVI(model, made, optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, steps)), Trace_ELBO(particles))
-    result = svi.run(key_train, steps, progress_bar=False, **arguments)
+    try:
+        result = svi.run(key_train, steps, progress_bar=False, **arguments)
+    except RuntimeError as error:
+        raise UserError(f"{guide} cannot be trained: {first_line(error)}") from error
     law = made.get_posterior(result.params)
 
     def drawn(key: PRNGKeyArray) -> tuple[jax.Array, jax.Array]:
