@@ -323,7 +323,7 @@ def maf(
     activation: Activation = jax.nn.relu,
     scale: float = 2.0,
 ) -> Pushforward:
-    """Masked autoregressive flow: varying volume, `log_prob` fast, sampling in D passes (Papamakarios et al. 2017).
+    """Masked autoregressive flow: varying volume, `log_prob` fast, sampling in D steps (Papamakarios et al. 2017).
 
     Args:
         key: for the random start.
@@ -356,7 +356,7 @@ def iaf(
     activation: Activation = jax.nn.relu,
     scale: float = 2.0,
 ) -> Pushforward:
-    """Inverse autoregressive flow: varying volume, sampling fast, `log_prob` in D passes (Kingma et al. 2016).
+    """Inverse autoregressive flow: varying volume, sampling fast, `log_prob` in D steps (Kingma et al. 2016).
 
     Args:
         key: for the random start.
@@ -392,7 +392,7 @@ def nsf_autoregressive(
     circular: Circular = False,
     fast: Fast = "density",
 ) -> Pushforward:
-    """Neural splines, autoregressive: varying volume, one direction fast, D passes for the other (Durkan et al. 2019).
+    """Neural splines, autoregressive: varying volume, one direction fast, D steps for the other (Durkan et al. 2019).
 
     Args:
         key: for the random start.
@@ -439,7 +439,7 @@ def neural_autoregressive(
     units: int = 8,
     fast: Fast = "density",
 ) -> Pushforward:
-    """Deep sigmoidal flow: varying volume, one direction fast, D passes of root-finds back (Huang et al. 2018).
+    """Deep sigmoidal flow: varying volume, one direction fast, D root-finds in turn back (Huang et al. 2018).
 
     Args:
         key: for the random start.

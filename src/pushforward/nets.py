@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from pushforward.devices import refuse_wrong_sums
 from pushforward.types import PRNGKeyArray
@@ -225,7 +225,13 @@ class Sequential(eqx.Module):
 
 
 class MaskedMLP(MLP):
-    """The network of a `MADE` with its masks applied."""
+    """The network of a `MADE` with its masks applied.
+
+    Attributes:
+        degrees: of the units of each layer, the inputs first: a unit sees units of at most its own degree.
+    """
+
+    degrees: tuple[tuple[int, ...], ...] = eqx.field(static=True, default=())
 
 
 class MADE(eqx.Module):
@@ -272,19 +278,21 @@ class MADE(eqx.Module):
         width = max(width, dim)
         return MADE(MLP.init(key, numbers * dim, dim * size, width, depth, activation), dim)
 
-    def _masks(self) -> list[Bool[np.ndarray, "fan_out fan_in"]]:
+    @property
+    def _degrees(self) -> list[Int[np.ndarray, " units"]]:
         *hidden, last = (bias.shape[-1] for bias in self.mlp.biases)
         least = 0 if self.from_zero else 1
         numbers = self.mlp.weights[0].shape[-1] // self.dim
-        degrees = [np.tile(np.arange(1, self.dim + 1), numbers)]
-        degrees += [least + np.arange(width) % max(1, self.dim - least) for width in hidden]
-        degrees += [np.repeat(np.arange(self.dim), last // self.dim)]
-        return [into[:, None] >= out[None] for out, into in pairwise(degrees)]
+        inputs = np.tile(np.arange(1, self.dim + 1), numbers)
+        units = [least + np.arange(width) % max(1, self.dim - least) for width in hidden]
+        return [inputs, *units, np.repeat(np.arange(self.dim), last // self.dim)]
 
     def masked(self) -> MaskedMLP:
         """The network with its masks applied."""
-        weights = (jnp.where(mask, weight, 0) for mask, weight in zip(self._masks(), self.mlp.weights))
-        return MaskedMLP(tuple(weights), self.mlp.biases, self.mlp.activation)
+        masks = [into[:, None] >= out[None] for out, into in pairwise(self._degrees)]
+        weights = (jnp.where(mask, weight, 0) for mask, weight in zip(masks, self.mlp.weights))
+        degrees = tuple(tuple(each.tolist()) for each in self._degrees)
+        return MaskedMLP(tuple(weights), self.mlp.biases, self.mlp.activation, degrees)
 
     def __call__(self, x: Float[Array, " inputs"]) -> Float[Array, "D size"]:
         return self.masked()(x).reshape(self.dim, -1)
@@ -369,11 +377,15 @@ class OnCircle(eqx.Module):
         network = self.network.masked() if isinstance(self.network, MADE) else self.network
         return OnCircle(network, self.periodic)
 
-    def __call__(self, x: Float[Array, " D"]) -> Float[Array, "..."]:
+    def features(self, x: Float[Array, " D"]) -> Float[Array, " features"]:
+        """What the network sees of the inputs."""
         first, second = jnp.cos(x), jnp.sin(x)
         if self.periodic is not None:
             first, second = jnp.where(self.periodic, first, x), jnp.where(self.periodic, second, 0)
-        return self.network(jnp.concatenate([first, second]))
+        return jnp.concatenate([first, second])
+
+    def __call__(self, x: Float[Array, " D"]) -> Float[Array, "..."]:
+        return self.network(self.features(x))
 
 
 class LipschitzMLP(eqx.Module):

@@ -21,6 +21,23 @@ def test_the_jacobian_is_lower_triangular(transformer, dim):
     assert jnp.all(jacobian[jnp.tril_indices(dim)] != 0)
 
 
+@pytest.mark.parametrize("dim", [1, 2, 8, 9, 13])
+@pytest.mark.parametrize("depth", [0, 2])
+@pytest.mark.parametrize("from_zero", [False, True])
+def test_the_inverse_is_that_of_dim_passes(dim, depth, from_zero, x64):
+    """One block of up to eight inputs, or blocks of four, the last one of thirteen with a single input."""
+    transformer = RationalQuadratic(4, 3.0)
+    made = MADE.init(jax.random.key(0), dim, transformer.size, 20, depth, jnp.tanh)
+    layer = MaskedAutoregressive(transformer, MADE(made.mlp, dim, from_zero), dim)
+    layer = randomised(layer, jax.random.key(1), 0.5)
+    y = 2 * jax.random.normal(jax.random.key(2), (dim,))
+    x = y
+    for _ in range(dim):
+        x = layer._at(x).inverse(y)
+    np.testing.assert_allclose(layer.inverse(y), x, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(layer.forward(x), y, rtol=1e-10, atol=1e-12)
+
+
 def test_derivatives_of_the_inverse_are_those_of_the_unrolled_passes(x64):
     dim, transformer = 4, Affine.init()
     layer = MaskedAutoregressive(transformer, MADE.init(jax.random.key(0), dim, 2, 8, 1, jnp.tanh), dim)

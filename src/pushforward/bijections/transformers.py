@@ -9,7 +9,7 @@ from abc import abstractmethod
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from pushforward.bijections.affine import DiagonalAffine, Translation, VolumePreservingAffine
 from pushforward.bijections.base import Bijection, Volume
@@ -40,6 +40,10 @@ class Transformer(eqx.Module):
     def image(self, box: Box) -> Box:
         """The smallest box known to hold what any bijection of the family, or its inverse, makes of a box."""
         return Box.whole(box.low.shape)
+
+    def of_dimension(self, index: Int[Array, ""]) -> "Transformer":
+        """What does to one dimension, `(1, size)`, what this one does to all."""
+        return self
 
     @abstractmethod
     def __call__(self, parameters: Float[Array, "D size"]) -> Bijection:
@@ -179,6 +183,9 @@ class MixedRationalQuadratic(Transformer):
 
     def image(self, box: Box) -> Box:
         return turned(Box.whole(box.low.shape), self.periodic)
+
+    def of_dimension(self, index: Int[Array, ""]) -> "MixedRationalQuadratic":
+        return MixedRationalQuadratic(self.periodic[index][None], self.bins, self.bound)
 
     def __call__(self, parameters: Float[Array, "D size"]) -> MixedSpline:
         widths, heights, slopes, ends = jnp.split(parameters, [self.bins, 2 * self.bins, 3 * self.bins], axis=-1)
