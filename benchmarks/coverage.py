@@ -56,6 +56,7 @@ def main(seeds: int = 20, steps: int = 3_000, check_seconds: float = 60.0) -> No
                 found = posterior.checked(keys[4], seconds=check_seconds).coverage
                 cries[model] += found is not None and found.contradicts
                 rows.append(_row(model, seed, rung, found))
+                print(rows[-1], flush=True)
     report(
         "coverage",
         "The check of coverage on eight schools",

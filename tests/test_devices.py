@@ -9,10 +9,12 @@ from itertools import pairwise
 import jax
 import jax.numpy as jnp
 import pytest
+from optax import sgd
 
-from pushforward import devices
+from pushforward import devices, flows
 from pushforward.devices import has_wrong_sums, memory_maps
 from pushforward.studies.base import write_cell
+from pushforward.training import ensemble, fit
 
 
 @pytest.mark.parametrize(
@@ -68,3 +70,25 @@ def test_a_study_of_200_unlike_cells_does_not_run_out_of_memory_maps(tmp_path, m
         counts.append(memory_maps())
     assert max(counts) <= most
     assert any(after < before for before, after in pairwise(counts))
+
+
+def test_a_fit_drops_programs_once_the_process_holds_half_of_the_memory_maps(monkeypatch):
+    """Some dozens of fits in one process of a user would else end in a crash."""
+    kept = jax.jit(lambda x: x + 1)
+    kept(1.0)
+    models = ensemble(lambda key: flows.planar(key, 2, 1), jax.random.key(0), 1)
+
+    def trained():
+        fit(
+            models,
+            lambda flow, key, step: jnp.sum(flow.base.loc**2),
+            key=jax.random.key(0),
+            steps=1,
+            optimizer=sgd(0.1),
+        )
+
+    trained()
+    assert kept._cache_size() == 1
+    monkeypatch.setattr(devices, "memory_maps", lambda: 10**9)
+    trained()
+    assert kept._cache_size() == 0

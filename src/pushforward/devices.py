@@ -76,8 +76,8 @@ def double_precision() -> Iterator[None]:
 def forget_programs() -> None:
     """Drop compiled programs once the process holds half of the memory maps that Linux allows it.
 
-    Each program holds some; a study of thousands of unlike cells would end with "LLVM ERROR: Unable to allocate section
-    memory". Elsewhere than on Linux there is no such limit.
+    Each program holds some; a process that fits some dozens of targets one after another would end with LLVM's "Cannot
+    allocate memory" and a crash. Elsewhere than on Linux there is no such limit.
     """
     if LIMIT_OF_MAPS.is_file() and 2 * memory_maps() > int(LIMIT_OF_MAPS.read_text()):
         import jax

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from pushforward import flows
 from pushforward.bijections import Bijection, Chain, MixedSpline
+from pushforward.devices import forget_programs
 from pushforward.distributions import Pushforward
 from pushforward.errors import UserError
 from pushforward.evaluation import ImportanceEstimate, importance_estimate, log_weights
@@ -176,6 +177,7 @@ def judged(name: str, target: Target, flow: Pushforward, key: PRNGKeyArray, seco
     Raises:
         UserError: the posterior has no density at any draw, or an infinite one.
     """
+    forget_programs()
     weigh = eqx.filter_jit(lambda flow, key: log_weights(flow, target.log_densities, key, JUDGED_BY))
     weights = np.array(weigh(flow, key), np.float64)
     outside = ~(weights > -np.inf)

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int, PyTree
 
+from pushforward.devices import forget_programs
 from pushforward.errors import UserError
 from pushforward.objectives import Remembering
 from pushforward.training.checkpoint import Checkpoints
@@ -158,6 +159,7 @@ def fit(
         Interrupted: SIGINT or SIGTERM arrived; the checkpoint is written first.
     """
     began = time.perf_counter()
+    forget_programs()
     parameters, fixed, static = split_model(models)
     leaves = jax.tree.leaves_with_path(parameters)
     names = [*(jax.tree_util.keystr(path) for path, _ in leaves), "loss"]
