@@ -82,6 +82,8 @@ def test_the_posterior_is_written(here):
     assert result["simulations"] == 2500
     assert result["failures"] == {}
     assert "calibrat" in result["calibration"]
+    assert result["local_p_value"] > 0.01
+    assert "posterior of this observation" in result["local"]
     assert "data like those observed" in result["predictive"]
     rows = {row["name"]: row for row in result["summary"]}
     for name, x in (("theta[0]", 0.5), ("theta[1]", -1.0)):
@@ -133,7 +135,6 @@ def test_rounds_near_an_observation(here, capsys):
     assert "were near its own observation" in err
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_a_likelihood_with_chains_behind(here, capsys):
     words = "infer sim.py:simulator --method nle --simulations 2500 --observation x.json --out nle"

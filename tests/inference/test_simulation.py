@@ -89,6 +89,12 @@ def test_it_is_calibrated_and_says_so(estimator):
     assert found.names[:2] == ("theta[0]", "theta[1]")
 
 
+def test_the_posterior_of_one_observation_is_judged(estimator):
+    found = estimator.local_c2st(KEY, np.array([0.5, -1.0]))
+    assert found.cases == 200
+    assert not found.rejected
+
+
 def test_test_pairs_have_the_expected_likelihood(estimator):
     """The posterior's entropy is log(2 pi e 0.2): within 0.1 nats, two standard errors of 200 pairs."""
     assert -estimator.trained.log_likelihoods[2] == pytest.approx(np.log(2 * np.pi * np.e * 0.2), abs=0.15)

@@ -14,6 +14,7 @@ from pushforward.evaluation.coverage import Coverage, contradiction, coverage
 from pushforward.evaluation.grid import GridEstimate, grid_estimate
 from pushforward.evaluation.importance import ImportanceEstimate, importance_estimate, log_weights
 from pushforward.evaluation.judge import Judgement, judge
+from pushforward.evaluation.local import LocalC2ST, local_c2st
 from pushforward.evaluation.predictive import Predictive, predictive
 from pushforward.evaluation.psis import pareto_k, smoothed_weights, verdict
 from pushforward.evaluation.roc import AUROC, ROC, auroc, roc_curve
@@ -29,6 +30,7 @@ __all__ = [
     "GridEstimate",
     "ImportanceEstimate",
     "Judgement",
+    "LocalC2ST",
     "Predictive",
     "ais",
     "auroc",
@@ -40,6 +42,7 @@ __all__ = [
     "importance_estimate",
     "judge",
     "linear_schedule",
+    "local_c2st",
     "log_mean_exp",
     "log_weights",
     "pareto_k",

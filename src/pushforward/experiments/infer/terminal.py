@@ -17,7 +17,8 @@ def print_infer(run: InferRun, report: Path) -> None:
     flows = f"{len(result['best_steps'])} flows" if len(result["best_steps"]) > 1 else "1 flow"
     steps = ", ".join(f"{step:,}" for step in result["best_steps"])
     console.print(f"{result['simulations']:,} simulations, {flows}, best step {steps} of {result['steps']:,}")
-    for name, good in (("calibration", "calibrated"), ("chains", "agreed"), ("predictive", "predicted")):
+    checks = {"calibration": "calibrated", "local": "right_here", "chains": "agreed", "predictive": "predicted"}
+    for name, good in checks.items():
         if result.get(good):
             console.print(escape(result[name]), soft_wrap=True, highlight=False)
     for warning in result["warnings"]:

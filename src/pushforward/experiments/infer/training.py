@@ -12,6 +12,7 @@ from pushforward import inference
 from pushforward.errors import UserError
 from pushforward.evaluation import predictive
 from pushforward.evaluation.calibration import LEAST_CASES
+from pushforward.evaluation.local import LEAST_CASES as LEAST_LOCAL_CASES
 from pushforward.evaluation.means import finite_or_none
 from pushforward.evaluation.predictive import LEAST_DRAWS
 from pushforward.experiments.infer.run import FLOW, SIMULATIONS, InferRun
@@ -96,6 +97,7 @@ def run_infer(run: InferRun, *, quiet: bool = False) -> dict[str, Any]:
             coordinates, told = _by_chains(run, found, key_draws, warnings)
         else:
             coordinates, told = _drawn(run, found, key_draws, warnings)
+            told |= _judged_locally(run, found, warnings)
         result |= told | _predicted(run, coordinates, result["warnings"])
     result |= {
         "seconds": time.perf_counter() - began,
@@ -162,6 +164,16 @@ def _drawn(
     draws = estimator.constrained(coordinates)
     run.keep_draws(draws)
     return coordinates, {"summary": listed(estimator.summary(draws))}
+
+
+def _judged_locally(run: InferRun, estimator: Estimator, warnings: list[str]) -> dict[str, Any]:
+    """Whether the posterior of the observation is right, as far as test pairs tell."""
+    if run.config.rounds > 1 or len(estimator.trained.test) < LEAST_LOCAL_CASES:
+        return {}
+    assert run.observation is not None
+    found = estimator.local_c2st(jax.random.fold_in(jax.random.key(run.config.seed), 4_000), run.observation)
+    warnings += [found.verdict] if found.rejected else []
+    return {"local": found.verdict, "right_here": not found.rejected, "local_p_value": found.p_value}
 
 
 def _by_chains(

@@ -12,7 +12,7 @@ def verdict(config: InferConfig, result: Result) -> list[str]:
     failed = f"; {lost:,} more failed and were left out" if lost else ""
     rounds = "" if config.rounds == 1 else f" in {config.rounds} rounds near the observation"
     sentences = [f"{result['description']}.", f"{result['simulations']:,} simulations{rounds}{failed}."]
-    found = [result[name] for name in ("calibration", "chains", "predictive") if name in result]
+    found = [result[name] for name in ("calibration", "local", "chains", "predictive") if name in result]
     sentences += [f"{text[0].upper()}{text[1:]}." for text in found]
     if config.rounds > 1:
         sentences.append("Rounds are near one observation: calibration over all of them would say nothing.")

@@ -21,7 +21,7 @@ from pushforward.bijections import Chain, DiagonalAffine, TriangularAffine
 from pushforward.contexts import Encoder, Ensemble, Regression, Standardised
 from pushforward.distributions import Average, Normal, Pushforward
 from pushforward.errors import UserError
-from pushforward.evaluation import Calibration, calibration
+from pushforward.evaluation import Calibration, LocalC2ST, calibration, local_c2st
 from pushforward.inference.ladder import best, judged
 from pushforward.inference.posterior import Posterior, draw
 from pushforward.inference.simulation.embeddings import Embedded, Embedding, network
@@ -35,7 +35,8 @@ from pushforward.types import PRNGKeyArray
 LEAST_SIMULATIONS = 50
 EPOCHS, FEWEST_STEPS, MOST_STEPS = 200, 2_000, 30_000
 WAITED, LEAST_PATIENCE = 20, 500
-CALIBRATED_BY = 200
+MANY, WIDTH_OF_EMBEDDINGS = 30_000, 64
+CALIBRATED_BY, LOCALLY_JUDGED_BY = 200, 2_000
 
 Draws = dict[str, Float[np.ndarray, "n ..."]]
 LogLikelihood = Callable[..., Float[Array, ""]]
@@ -47,7 +48,7 @@ class Settings:
 
     Attributes:
         layers: of autoregressive splines.
-        width: hidden units of each network.
+        width: hidden units of each network; unless given 32, of 30,000 pairs and more and of an embedding 64.
         bins: of each spline.
         embedding: what the data are before the flow sees them: a vector, a set of members in any order, a time series.
         embedded: numbers that an embedding makes.
@@ -61,7 +62,7 @@ class Settings:
     """
 
     layers: int = 5
-    width: int = 64
+    width: int | None = None
     bins: int = 8
     embedding: Embedding = "none"
     embedded: int = 32
@@ -77,6 +78,12 @@ class Settings:
         if self.steps is not None:
             return self.steps
         return int(np.clip(EPOCHS * pairs / self.batch_size, FEWEST_STEPS, MOST_STEPS))
+
+    def width_of(self, pairs: int) -> int:
+        """The hidden units for so many training pairs."""
+        if self.width is not None:
+            return self.width
+        return 32 if pairs < MANY else 64
 
     def patience_of(self, pairs: int) -> int:
         """The steps without a better validation after which training stops."""
@@ -238,27 +245,43 @@ class Estimator:
         Raises:
             ValueError: there are fewer than 20 test pairs.
         """
-        x = jnp.asarray(self.trained.test.x.reshape(len(self.trained.test), -1), float)
-        z = jnp.asarray(self.trained.test.z, float)
-
-        @eqx.filter_jit
-        def drawn(model: Ensemble) -> tuple[Array, Array, Array]:
-            def case(pair: tuple[Array, Array, PRNGKeyArray]) -> tuple[Array, Array, Array]:
-                flow = model(pair[0])
-                return *flow.sample_and_log_prob(pair[2], (draws,)), flow.log_prob(pair[1])
-
-            return jax.lax.map(case, (x, z, jax.random.split(key, len(x))))
-
-        sampled, log_q, log_q_of_truths = drawn(self.model)
-        numbers = columns(self.constrained(np.asarray(sampled)), axes=2)
-        truths = columns(self.constrained(np.asarray(z)))
+        sampled, log_q, log_q_of_truths = self._of_test_pairs(key, draws)
+        numbers = columns(self.constrained(sampled), axes=2)
+        truths = columns(self.constrained(self.trained.test.z))
         return calibration(
             np.stack(list(numbers.values()), axis=-1),
             np.stack([truths[name] for name in numbers], axis=-1),
             names=list(numbers),
-            log_q=np.asarray(log_q, np.float64),
-            log_q_of_truths=np.asarray(log_q_of_truths, np.float64),
+            log_q=log_q,
+            log_q_of_truths=log_q_of_truths,
         )
+
+    def local_c2st(self, key: PRNGKeyArray, x: Float[np.ndarray, "..."], draws: int = CALIBRATED_BY) -> LocalC2ST:
+        """Whether the posterior given data is right, as far as test pairs tell.
+
+        Args:
+            key: for the draws.
+            x: an observation.
+            draws: of each posterior.
+
+        Raises:
+            UserError: the observation has another shape, or is not finite.
+            ValueError: there are fewer than 100 test pairs.
+        """
+        key_pairs, key_here = jax.random.split(key)
+        sampled, _, _ = self._of_test_pairs(key_pairs, draws)
+        here, _ = self.coordinates(key_here, LOCALLY_JUDGED_BY, x)
+        return local_c2st(sampled, self.trained.test.z, here)
+
+    def _of_test_pairs(
+        self, key: PRNGKeyArray, draws: int
+    ) -> tuple[Float[np.ndarray, "n draws D"], Float[np.ndarray, "n draws"], Float[np.ndarray, " n"]]:
+        """Draws of the posterior of each test pair, their log-densities, and that of the pair's parameters."""
+        pairs = self.trained.test
+        arrays = jnp.asarray(pairs.x.reshape(len(pairs), -1), float), jnp.asarray(pairs.z, float)
+        found = self._drawn_for_pairs(self.model, *arrays, jax.random.split(key, len(pairs)), draws)
+        sampled, log_q, log_q_of_truths = (np.asarray(each, np.float64) for each in found)
+        return sampled, log_q, log_q_of_truths
 
     def _flat(self, x: Float[np.ndarray, "..."]) -> Float[np.ndarray, " size"]:
         x = np.asarray(x, np.float64)
@@ -290,6 +313,18 @@ class Estimator:
     @cached_property
     def _sampled(self) -> Callable[..., Array]:
         return eqx.filter_jit(lambda model, x, key, n: model(x).sample(key, (n,)))
+
+    @cached_property
+    def _drawn_for_pairs(self) -> Callable[..., tuple[Array, Array, Array]]:
+        @eqx.filter_jit
+        def drawn(model: Ensemble, x: Array, z: Array, keys: Array, draws: int) -> tuple[Array, Array, Array]:
+            def case(pair: tuple[Array, Array, PRNGKeyArray]) -> tuple[Array, Array, Array]:
+                flow = model(pair[0])
+                return *flow.sample_and_log_prob(pair[2], (draws,)), flow.log_prob(pair[1])
+
+            return jax.lax.map(case, (x, z, keys))
+
+        return drawn
 
     @cached_property
     def _drawn(self) -> Callable[..., tuple[Array, Array]]:
@@ -415,13 +450,17 @@ def _start(train: Simulations, settings: Settings) -> Callable[[PRNGKeyArray], S
             dim,
             settings.layers,
             base=Normal.standard(dim),
-            width=settings.width,
+            width=settings.width_of(len(train)),
             bins=settings.bins,
             fast="density",
         )
         flow: Callable[[Array], Pushforward] = condition(made, key_context, seen)
         if settings.embedding != "none":
-            flow = Embedded(network(settings.embedding, shape, key_network, seen, settings.width), flow, shape)
+            flow = Embedded(
+                network(settings.embedding, shape, key_network, seen, settings.width or WIDTH_OF_EMBEDDINGS),
+                flow,
+                shape,
+            )
         return Standardised(encoder, flow, slope, units)
 
     return make
