@@ -13,12 +13,13 @@ from sbi.utils import BoxUniform
 def main(pairs: str, out: str, estimator: str, seed: int, draws: int) -> None:
     torch.manual_seed(seed)
     with np.load(pairs) as saved:
-        theta, x, observed, low, high = (
-            torch.as_tensor(saved[name], dtype=torch.float32) for name in ("theta", "x", "observed", "low", "high")
+        names = "theta", "x", "fresh_theta", "fresh_x", "observed", "low", "high"
+        theta, x, fresh_theta, fresh_x, observed, low, high = (
+            torch.as_tensor(saved[name], dtype=torch.float32) for name in names
         )
     began = time.perf_counter()
     inference = NPE(BoxUniform(low, high), density_estimator=estimator, show_progress_bars=False)
-    inference.append_simulations(theta, x).train()
+    trained = inference.append_simulations(theta, x).train()
     posterior = inference.build_posterior()
     training = time.perf_counter() - began
     found, seconds = [], []
@@ -26,7 +27,16 @@ def main(pairs: str, out: str, estimator: str, seed: int, draws: int) -> None:
         began = time.perf_counter()
         found.append(posterior.sample((draws,), x=each, show_progress_bars=False).numpy())
         seconds.append(time.perf_counter() - began)
-    np.savez(out, draws=np.stack(found), training=training, sampling=np.array(seconds), version=version("sbi"))
+    with torch.no_grad():
+        log_q = trained.log_prob(fresh_theta[None], condition=fresh_x)[0].numpy()
+    np.savez(
+        out,
+        draws=np.stack(found),
+        training=training,
+        sampling=np.array(seconds),
+        log_q=log_q,
+        version=version("sbi"),
+    )
 
 
 if __name__ == "__main__":

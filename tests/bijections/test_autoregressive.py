@@ -21,9 +21,9 @@ def test_the_jacobian_is_lower_triangular(transformer, dim):
     assert jnp.all(jacobian[jnp.tril_indices(dim)] != 0)
 
 
-@pytest.mark.parametrize("dim", [1, 2, 8, 9, 13])
-@pytest.mark.parametrize("depth", [0, 2])
-@pytest.mark.parametrize("from_zero", [False, True])
+@pytest.mark.slow
+@pytest.mark.parametrize("dim", [1, 2, 8, 13])
+@pytest.mark.parametrize(("depth", "from_zero"), [(0, False), (2, False), (2, True)])
 def test_the_inverse_is_that_of_dim_passes(dim, depth, from_zero, x64):
     """One block of up to eight inputs, or blocks of four, the last one of thirteen with a single input."""
     transformer = RationalQuadratic(4, 3.0)
