@@ -50,11 +50,11 @@ class Requirement:
 
 
 def at_most(text: str, value: float | None, limit: float) -> Requirement:
-    return Requirement(text, value, None if value is None else value <= limit)
+    return Requirement(text, value, None if value is None else bool(value <= limit))
 
 
 def at_least(text: str, value: float | None, limit: float) -> Requirement:
-    return Requirement(text, value, None if value is None else value >= limit)
+    return Requirement(text, value, None if value is None else bool(value >= limit))
 
 
 @contextmanager
