@@ -116,3 +116,14 @@ def test_a_fit_that_failed_counts_against_its_posterior():
     bad = Study(PosteriordbConfig("posteriordb"), [ours("arK-arK", 0, 0.01), failed | {"environment": ENVIRONMENT}])
     assert "1 weighted" in described(good).words
     assert "0 weighted" in described(bad).words
+
+
+def test_data_that_cannot_be_had_are_no_failure_of_a_method(tmp_path, monkeypatch):
+    def missing(_):
+        raise UserError("cannot download")
+
+    monkeypatch.setattr("pushforward.studies.posteriordb.cells.reference_draws", missing)
+    monkeypatch.setattr("pushforward.studies.posteriordb.cells.posteriors.load", lambda _: (None, {}))
+    with pytest.raises(UserError, match="cannot download"):
+        run_posteriordb(PosteriordbConfig("posteriordb", posteriors=("arK-arK",), out=tmp_path))
+    assert not list((tmp_path / "cells").iterdir())

@@ -20,9 +20,9 @@ class MaskedAutoregressive(Bijection):
     """`y_i = tau(x_i; network(x_1 ... x_{i-1}))`: forward in one pass, inverse one dimension after another.
 
     As it is, it samples fast: inverse autoregressive flow (Kingma et al., 2016). In `Inverse` its density is fast:
-    masked autoregressive flow (Papamakarios et al., 2017). The inverse takes D steps that together do the work of one
-    pass, since every unit of the network is computed once, when the inputs that it sees are known. Its derivatives are
-    those of the implicit function theorem.
+    masked autoregressive flow (Papamakarios et al., 2017). The inverse takes D steps that together do the work of a
+    pass or two, since every unit of the network is computed once, when the inputs that it sees are known. Its
+    derivatives are those of the implicit function theorem.
 
     Attributes:
         transformer: what is done to each dimension.

@@ -60,7 +60,11 @@ PAPER = Effort(
 
 
 def run_posteriordb(config: PosteriordbConfig) -> PosteriordbStudy:
-    """46 posteriors of posteriordb against their reference draws: fit, NumPyro's guides, Pathfinder, NUTS."""
+    """46 posteriors of posteriordb against their reference draws: fit, NumPyro's guides, Pathfinder, NUTS.
+
+    Raises:
+        UserError: there is no such posterior or method, or the data of one cannot be had.
+    """
     effort = SMOKE if config.budget == "smoke" else PAPER
     given = {name: value for name in asdict(effort) if (value := getattr(config, name, None)) is not None}
     effort = replace(effort, **given)
@@ -85,6 +89,8 @@ def run_posteriordb(config: PosteriordbConfig) -> PosteriordbStudy:
             path = folder / f"{name}-{method}-{seed}.json"
             settings = _settings(config, effort, method)
             if not finished_cell(path, settings):
+                # Data that cannot be had are no failure of a method.
+                _ = posteriors.load(name), reference_draws(name)
                 with double_precision():
                     result = _measured(config, effort, name, method, seed)
                 write_cell(path, {**result, "settings": settings, "environment": environment()})

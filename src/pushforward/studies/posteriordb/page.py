@@ -123,7 +123,8 @@ def _words(study: PosteriordbStudy, rows: list[dict[str, Any]]) -> str:
     )
     known = [row["log_z_error"] for row in rows if row["log_z_error"] is not None]
     timed = [row for row in rows if row["seconds"] is not None]
-    seconds = f"{np.median([row['seconds'] for row in timed]):.0f} s" if timed else "no time"
+    seconds = f"{np.median([row['seconds'] for row in timed]):.0f} s" if timed else "unknown"
+    log_z = f": largest error {number(max(known))} nats, by {LOG_Z_BY:,} draws" if known else ""
     return (
         f"{len(rows)} posteriors of posteriordb, our models in NumPyro, `fit` at its defaults, then chains behind the "
         "flow, against the reference draws (10 chains of 1,000). Errors are of the worst number of a posterior and the "
@@ -131,8 +132,8 @@ def _words(study: PosteriordbStudy, rows: list[dict[str, Any]]) -> str:
         f"of one_comp_mm_elim_abs is judged on its log. Every mean within {MEAN_WITHIN} and every sd within "
         f"{SD_WITHIN:.0%}: {within['unweighted']} unweighted, {within['weighted']} weighted, {within['refined']} after "
         f"chains; k-hat at most {K_HAT_LIMIT} or an ESS over {GOOD_ESS}: {usable}; chains that agree: {agreed}. log Z "
-        f"of {len(known)} regressions is known in closed form: largest error {number(max(known, default=None))} nats, "
-        f"by {LOG_Z_BY:,} draws. Median time to the verdict {seconds}, compilation included. `NUTS`: NumPyro's, 4 "
+        f"of {len(known)} regressions is known in closed form{log_z}. Median time to the verdict {seconds}, "
+        "compilation included. `NUTS`: NumPyro's, 4 "
         "chains, at the default settings. Guides are NumPyro's, trained by its SVI with 16 draws a step, Adam at 0.01 "
         "and a cosine; Pathfinder is BlackJAX's, of 8 paths: their columns are the worst mean, unweighted / PSIS. "
         "Neither is given columns of unit scale: where parameters of a regression are of very different sizes, Adam at "
