@@ -4,7 +4,6 @@ from typing import Any, Generic, TypeVar
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
@@ -142,8 +141,7 @@ def _is_network(node: object) -> bool:
 def _contextual(network: MLP | MADE | ConvNet | LipschitzMLP, key: PRNGKeyArray, context_dim: int) -> Contextual[Any]:
     if isinstance(network, MADE):
         network = MADE(network.mlp, network.dim, from_zero=True)
-        bias = network.mlp.biases[0]
-    else:
-        bias = network.biases[0]
-    weight = jax.random.normal(key, (*bias.shape, context_dim), bias.dtype) / jnp.sqrt(max(context_dim, 1))
+    inner = network.mlp if isinstance(network, MADE) else network
+    limit = (inner.weights[0].size // inner.biases[0].size + context_dim) ** -0.5
+    weight = jax.random.uniform(key, (*inner.biases[0].shape, context_dim), inner.biases[0].dtype, -limit, limit)
     return Contextual(network, weight)

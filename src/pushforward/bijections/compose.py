@@ -89,8 +89,8 @@ class Stack(Bijection):
     """Layers of one kind in turn, run by `lax.scan`: compile time does not grow with their number.
 
     Every array leaf of `layers` carries a leading axis of size `length`. Constrained parameters are resolved for all
-    layers at once before the scan, and its backward pass computes each layer again from its input and its matrix
-    products, which is cheaper than to keep the rest. No layers at all (`length` 0) is the identity.
+    layers at once before the scan, and its backward pass computes again what is cheap: sums, products, comparisons and
+    changes of shape, which would only fill memory. No layers at all (`length` 0) is the identity.
 
     Raises:
         ValueError: an array of `layers` has another leading axis.
@@ -157,7 +157,7 @@ class Stack(Bijection):
         def body(carry: tuple[Array, ...], layer: Bijection) -> tuple[tuple[Array, ...], None]:
             return step(eqx.combine(layer, static), carry), None
 
-        body = jax.checkpoint(body, prevent_cse=False, policy=_keep_products)
+        body = jax.checkpoint(body, prevent_cse=False, policy=_keep_costly)
         carry, _ = lax.scan(body, carry, arrays, length=self.length, reverse=reverse)
         return carry
 
@@ -379,9 +379,18 @@ class Frozen(Bijection):
         return self._held().inverse_and_log_det(y)
 
 
-def _keep_products(primitive: Any, *_: Any, **__: Any) -> bool:
+CHEAP = {
+    *(lax.add_p, lax.sub_p, lax.mul_p, lax.neg_p, lax.max_p, lax.min_p, lax.abs_p, lax.sign_p, lax.integer_pow_p),
+    *(lax.eq_p, lax.ne_p, lax.lt_p, lax.le_p, lax.gt_p, lax.ge_p, lax.and_p, lax.or_p, lax.not_p, lax.select_n_p),
+    *(lax.broadcast_in_dim_p, lax.concatenate_p, lax.convert_element_type_p, lax.dynamic_slice_p, lax.pad_p),
+    *(lax.reshape_p, lax.rev_p, lax.slice_p, lax.split_p, lax.squeeze_p, lax.transpose_p),
+}
+"""What XLA fuses into whatever uses it."""
+
+
+def _keep_costly(primitive: Any, *_: Any, **__: Any) -> bool:
     """What `jax.checkpoint` keeps for the backward pass."""
-    return primitive is lax.dot_general_p
+    return primitive not in CHEAP
 
 
 def _concatenated(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:

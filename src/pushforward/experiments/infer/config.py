@@ -47,7 +47,7 @@ class InferConfig(RunConfig):
     """flows trained from different starts, and averaged: each alone is too sure where simulations are few"""
 
     layers: int = 5
-    """of autoregressive splines"""
+    """autoregressive splines, and as the last of them an affine one"""
 
     width: int | None = None
     """hidden units of each network; unless given 32, of 30,000 pairs and more and of an embedding 64"""

@@ -47,7 +47,7 @@ class Settings:
     """The flow of an estimator, and how it is trained.
 
     Attributes:
-        layers: of autoregressive splines.
+        layers: autoregressive splines, and as the last of them an affine one.
         width: hidden units of each network; unless given 32, of 30,000 pairs and more and of an embedding 64.
         bins: of each spline.
         embedding: what the data are before the flow sees them: a vector, a set of members in any order, a time series.
@@ -444,16 +444,14 @@ def _start(train: Simulations, settings: Settings) -> Callable[[PRNGKeyArray], S
     seen = encoder.size if settings.embedding == "none" else settings.embedded
 
     def make(key: PRNGKeyArray) -> Standardised:
-        key_flow, key_context, key_network = jax.random.split(key, 3)
-        made = flows.nsf_autoregressive(
-            key_flow,
-            dim,
-            settings.layers,
-            base=Normal.standard(dim),
-            width=settings.width_of(len(train)),
-            bins=settings.bins,
-            fast="density",
+        key_splines, key_affine, key_context, key_network = jax.random.split(key, 4)
+        base, width = Normal.standard(dim), settings.width_of(len(train))
+        # Splines are the identity beyond their bound: the affine layer says where the posterior is, and how wide.
+        splines = flows.nsf_autoregressive(
+            key_splines, dim, settings.layers - 1, base=base, width=width, bins=settings.bins, fast="density"
         )
+        affine = flows.maf(key_affine, dim, 1, base=base, width=width)
+        made = Pushforward(base, Chain((splines.bijection, affine.bijection)))
         flow: Callable[[Array], Pushforward] = condition(made, key_context, seen)
         if settings.embedding != "none":
             flow = Embedded(
