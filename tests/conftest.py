@@ -64,6 +64,6 @@ def _forget_compiled_programs():
 def _forget_before_there_are_too_many():
     """Keeps a worker alive that has a long module to itself: beyond Linux's limit of memory maps, compiling crashes."""
     yield
-    from pushforward.devices import forget_programs  # after the hook of the annotations
+    from pushforward.programs import forget_programs  # after the hook of the annotations
 
     forget_programs()

@@ -21,11 +21,16 @@ def test_mlp_is_the_formula(depth, x64):
     np.testing.assert_allclose(net(jnp.asarray(x)), expected, rtol=1e-12)
 
 
-def test_mlp_starts_at_zero_with_lecun_hidden_layers():
-    """LeCun: variance 1 / fan_in; 500 x 200 weights give it to 2 % (4 sigma)."""
-    net = MLP.init(jax.random.key(0), 200, 3, 500, 1)
-    np.testing.assert_array_equal(net(jnp.ones(200)), 0)
-    np.testing.assert_allclose(jnp.var(net.weights[0]), 1 / 200, rtol=0.02)
+@pytest.mark.parametrize("zero", [True, False])
+def test_an_mlp_starts_uniform_with_kinks_all_over_its_inputs(zero):
+    """Variance 1 / (3 fan_in) of weights and biases: 500 x 201 numbers give it to 2% (7 sigma)."""
+    net = MLP.init(jax.random.key(0), 200, 3, 500, 1, zero=zero)
+    first = jnp.column_stack([net.weights[0], net.biases[0]])
+    assert jnp.max(jnp.abs(first)) <= 200**-0.5
+    np.testing.assert_allclose(jnp.var(first), 1 / 600, rtol=0.02)
+    np.testing.assert_allclose(jnp.var(net.biases[0]), 1 / 600, rtol=0.2)  # 5 sigma
+    np.testing.assert_array_equal(net.biases[1], 0)
+    assert bool(jnp.all(net(jnp.ones(200)) == 0)) == zero
 
 
 @pytest.mark.slow

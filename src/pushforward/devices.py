@@ -5,14 +5,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from pathlib import Path
 
 from pushforward.errors import UserError
 
-__all__ = ["double_precision", "forget_programs", "has_wrong_sums", "memory_maps", "refuse_wrong_sums", "use_all_cores"]
+__all__ = ["double_precision", "has_wrong_sums", "refuse_wrong_sums", "use_all_cores"]
 
 OVERRIDE = "PUSHFORWARD_ANY_JAX"
-LIMIT_OF_MAPS = Path("/proc/sys/vm/max_map_count")
 
 
 def use_all_cores() -> None:
@@ -71,21 +69,3 @@ def double_precision() -> Iterator[None]:
         yield
     finally:
         jax.config.update("jax_enable_x64", False)
-
-
-def forget_programs() -> None:
-    """Drop compiled programs once the process holds half of the memory maps that Linux allows it.
-
-    Each program holds some; a process that fits some dozens of targets one after another would end with LLVM's "Cannot
-    allocate memory" and a crash. Elsewhere than on Linux there is no such limit.
-    """
-    if LIMIT_OF_MAPS.is_file() and 2 * memory_maps() > int(LIMIT_OF_MAPS.read_text()):
-        import jax
-
-        jax.clear_caches()
-
-
-def memory_maps() -> int:
-    """How many memory maps this process holds (Linux)."""
-    with open("/proc/self/maps") as maps:
-        return sum(1 for _ in maps)

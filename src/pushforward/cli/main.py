@@ -20,18 +20,29 @@ from pushforward.cli.states import states
 from pushforward.cli.train import train_command
 from pushforward.devices import refuse_wrong_sums, use_all_cores
 from pushforward.errors import UserError
+from pushforward.programs import check_kept_programs, keep_programs
 
-DESCRIPTION = "Normalizing flows: fitted to densities, trained on data, and judged."
+COMPILE_ANEW = "--compile-anew"
+DESCRIPTION = (
+    "Normalizing flows: fitted to densities, trained on data, and judged.\n\n"
+    f"Compiled programs are kept in the user's cache folder; with {COMPILE_ANEW} none is read or kept."
+)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit code 0 only on success, 2 for what the user can mend."""
     arguments = sys.argv[1:] if arguments is None else arguments
     use_all_cores()
+    if COMPILE_ANEW in arguments:
+        arguments = [argument for argument in arguments if argument != COMPILE_ANEW]
+    else:
+        keep_programs()
     try:
         refuse_wrong_sums()
         app = build_app(arguments)
         app.cli(prog="pushforward", description=DESCRIPTION, args=arguments)
+        if warning := check_kept_programs():
+            print(f"pushforward: {warning}", file=sys.stderr)
     except UserError as error:
         sys.exit(_complain(str(error)))
     except OSError as error:

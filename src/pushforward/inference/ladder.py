@@ -13,13 +13,13 @@ from jaxtyping import Array, Float, Int
 
 from pushforward import flows
 from pushforward.bijections import Bijection, Chain, MixedSpline
-from pushforward.devices import forget_programs
 from pushforward.distributions import Pushforward
 from pushforward.errors import UserError
 from pushforward.evaluation import ImportanceEstimate, importance_estimate, log_weights
 from pushforward.evaluation.psis import K_HAT_LIMIT, LOW_ESS
 from pushforward.inference.starts import best_start, started
 from pushforward.objectives import free_energy
+from pushforward.programs import forget_programs
 from pushforward.targets import Target
 from pushforward.training import Diverged, ensemble, fit, member, timed_adam
 from pushforward.types import PRNGKeyArray

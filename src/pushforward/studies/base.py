@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pushforward.devices import forget_programs
 from pushforward.errors import UserError
 from pushforward.experiments.config import RunConfig
 from pushforward.experiments.registry import resolve
 from pushforward.experiments.runs import open_run, settled, start_run
+from pushforward.programs import forget_programs
 from pushforward.studies import registry
 from pushforward.studies.config import StudyConfig
 

@@ -12,9 +12,9 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int, PyTree
 
-from pushforward.devices import forget_programs
 from pushforward.errors import UserError
 from pushforward.objectives import Remembering
+from pushforward.programs import forget_programs
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.members import Devices
 from pushforward.training.optimizer import cooled
