@@ -9,7 +9,7 @@ SOURCE = Path(pushforward.__file__).parent
 
 # From the bottom to the top: a room imports from itself and from those before it.
 ROOMS = [
-    {"types", "errors", "safe", "border", "boxes", "probes", "quadrature", "devices", "nets"},
+    {"types", "errors", "safe", "border", "boxes", "probes", "quadrature", "devices", "programs", "nets"},
     {"bijections"},
     {"distributions"},
     {"flows", "amortize", "contexts"},

@@ -321,7 +321,7 @@ def maf(
     width: int = 64,
     depth: int = 2,
     activation: Activation = jax.nn.relu,
-    scale: float = 2.0,
+    scale: float = 1.0,
 ) -> Pushforward:
     """Masked autoregressive flow: varying volume, `log_prob` fast, sampling in D steps (Papamakarios et al. 2017).
 

@@ -71,6 +71,14 @@ class Affine(Networks):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Masked(Affine):
+    """Masked affine autoregressive layers."""
+
+    scale: float = 1.0
+    """largest log scale of a layer at the start"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Splines(Networks):
     """Rational-quadratic splines."""
 
@@ -137,7 +145,7 @@ FAMILIES: dict[str, type[Family]] = {
     "nice": Nice,
     "real_vp": Affine,
     "real_nvp": Affine,
-    "maf": Affine,
+    "maf": Masked,
     "iaf": Affine,
     "nsf_coupling": Splines,
     "nsf_autoregressive": Splines,
