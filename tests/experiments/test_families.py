@@ -8,7 +8,7 @@ import pytest
 from pushforward import flows
 from pushforward.errors import UserError
 from pushforward.experiments.config import from_yaml, to_yaml, values_of
-from pushforward.experiments.families import FAMILIES, SETTINGS, Affine, Family, Planar, Splines
+from pushforward.experiments.families import FAMILIES, SETTINGS, Affine, Family, Masked, Planar, Splines
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.train.config import TrainConfig
 
@@ -22,7 +22,7 @@ def test_settings_and_defaults_are_those_of_the_recipe(name):
 
 def test_settings_follow_the_flow():
     config = FitConfig(flow="real_nvp", settings=Affine(width=32, scale=1.0))
-    assert FitConfig(flow="maf").settings == Affine()
+    assert FitConfig(flow="maf").settings == Masked()
     assert replace(FitConfig(), flow="nsf_coupling").settings == Splines()
     assert replace(config, length=3).settings == config.settings
     assert config.with_flow("nsf_coupling").settings == Splines(width=32)

@@ -450,7 +450,7 @@ def _start(train: Simulations, settings: Settings) -> Callable[[PRNGKeyArray], S
         splines = flows.nsf_autoregressive(
             key_splines, dim, settings.layers - 1, base=base, width=width, bins=settings.bins, fast="density"
         )
-        affine = flows.maf(key_affine, dim, 1, base=base, width=width)
+        affine = flows.maf(key_affine, dim, 1, base=base, width=width, scale=2.0)
         made = Pushforward(base, Chain((splines.bijection, affine.bijection)))
         flow: Callable[[Array], Pushforward] = condition(made, key_context, seen)
         if settings.embedding != "none":
