@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from pushforward.distributions import Normal, Uniform
 from pushforward.errors import UserError
@@ -115,6 +116,23 @@ def test_a_known_likelihood_makes_weights(estimator):
         row = found.summary()[f"theta[{index}]"]
         assert abs(row.mean - 0.8 * value) < 5 * row.mean_error
         assert abs(row.sd - np.sqrt(0.2)) < 5 * row.sd_error
+
+
+@pytest.mark.slow
+def test_the_posterior_is_followed_to_the_edge_of_the_prior():
+    """A uniform prior and narrow noise: within 0.01 of the ends splines alone lose 7.6 nats, an affine layer 0.4."""
+    unit = prior({"theta": Uniform(jnp.zeros(1), jnp.ones(1))})
+    noisy = Simulator(lambda key, theta: theta + 0.01 * jax.random.normal(key, (1,)))
+    pairs, fresh = (simulate(unit, noisy, jax.random.key(seed), n) for seed, n in ((0, 4000), (1, 20_000)))
+    found = estimate(unit, pairs, KEY, Settings(members=1, test=0.0, steps=800))
+    z = jnp.asarray(fresh.z, float)
+    theta = np.asarray(jax.jit(unit.constrain)(z)["theta"], np.float64)
+    mass = norm.cdf(1, fresh.x, 0.01) - norm.cdf(0, fresh.x, 0.01)
+    exact = (norm.logpdf(theta, fresh.x, 0.01) - np.log(mass))[:, 0]
+    lost = exact - np.asarray(found.model.log_prob(jnp.asarray(fresh.x, float), z) - unit.log_densities(z))
+    edge = np.minimum(theta, 1 - theta)[:, 0] < 0.01
+    assert lost[edge].mean() < 1.5
+    assert abs(lost[~edge].mean()) < 0.1
 
 
 def test_an_observation_unlike_the_simulations_is_named(estimator):
