@@ -1,9 +1,9 @@
 """Calibration in pictures: ranks, and what intervals hold."""
 
 import numpy as np
+import scipy
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from scipy import stats
 
 from pushforward.drawing.panels import ACROSS, WIDTH, panel_grid
 from pushforward.drawing.style import Drawing, Style
@@ -21,7 +21,7 @@ def ranks(found: Calibration) -> Drawing:
         rows = -(-len(names) // across)
         width = (WIDTH - 0.8 - 0.25 * (across - 1)) / across
         figure, axes = panel_grid(rows, across, width, 1.1, left=0.5, column_gap=0.25, row_gap=0.45, bottom=0.5)
-        low, high = stats.binom(len(found.ranks), 1 / BINS).ppf([0.005, 0.995])
+        low, high = scipy.stats.binom(len(found.ranks), 1 / BINS).ppf([0.005, 0.995])
         for panel, name, values in zip(axes.ravel(), names, found.ranks.T):
             panel.axhspan(low, high, color=style.panel)
             panel.hist(values, np.linspace(0, 1, BINS + 1), color=style.flow)
@@ -42,7 +42,7 @@ def coverages(found: Calibration) -> Drawing:
 
     def draw(style: Style) -> Figure:
         figure, ((axes,),) = panel_grid(1, 1, 3.2, 3.2, left=0.8, right=1.9)
-        margin = stats.norm.ppf(0.995) * np.sqrt(LEVELS * (1 - LEVELS) / len(found.ranks))
+        margin = scipy.stats.norm.ppf(0.995) * np.sqrt(LEVELS * (1 - LEVELS) / len(found.ranks))
         axes.fill_between(LEVELS, LEVELS - margin, LEVELS + margin, color=style.panel)
         axes.plot([0, 1], [0, 1], color=style.muted, linewidth=0.8)
         for index, name in enumerate(found.names[:MOST_SHOWN]):

@@ -21,8 +21,8 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import lazy_loader
 import numpy as np
-from blackjax.mcmc import hmc
 from jax import lax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
@@ -31,6 +31,8 @@ from scipy.special import expit
 from pushforward.bijections import Bijection
 from pushforward.distributions import Distribution, Pushforward
 from pushforward.types import PRNGKeyArray
+
+blackjax = lazy_loader.load("blackjax")  # a second to import, which most commands never need
 
 LogDensity = Callable[[Float[Array, "..."]], Float[Array, ""]]
 
@@ -309,10 +311,11 @@ class _Path:
         `1 / beta`, but they only ever count times the next beta, or the distance to it.
         """
         log_base, base_gradient = jax.value_and_grad(self.base.log_prob)(point.epsilon)
-        state = hmc.HMCState(point.epsilon, log_base + beta * point.log_ratio, base_gradient + beta * point.gradient)
+        log_density, gradient = log_base + beta * point.log_ratio, base_gradient + beta * point.gradient
+        hmc = blackjax.mcmc.hmc
         state, info = hmc.build_kernel()(
             key,
-            state,
+            hmc.HMCState(point.epsilon, log_density, gradient),
             lambda epsilon: self.base.log_prob(epsilon) + beta * self.log_ratio(epsilon),
             step_size,
             jnp.ones_like(point.epsilon),

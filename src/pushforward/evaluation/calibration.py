@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import stats
 
 from pushforward.evaluation.coverage import wilson
 
@@ -71,9 +71,9 @@ class Calibration:
         """
         tests = []
         for name, ranks in zip(self.names, self.ranks.T):
-            tests.append((name, "place", stats.kstest(ranks, "uniform").pvalue))
+            tests.append((name, "place", scipy.stats.kstest(ranks, "uniform").pvalue))
             if name != DENSITY:
-                tests.append((name, "spread", stats.kstest(np.abs(2 * ranks - 1), "uniform").pvalue))
+                tests.append((name, "spread", scipy.stats.kstest(np.abs(2 * ranks - 1), "uniform").pvalue))
         tests.sort(key=lambda test: test[2])
         corrected = np.maximum.accumulate([(len(tests) - place) * test[2] for place, test in enumerate(tests)])
         return tuple(Finding(name, kind, min(float(p), 1.0)) for (name, kind, _), p in zip(tests, corrected))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import numpy as np
+import scipy
 from jaxtyping import Array, Bool, Float
-from scipy import stats
 
 from pushforward.distributions import Pushforward
 from pushforward.evaluation.ais import ais, sigmoidal_schedule, tune_step_sizes
@@ -167,8 +167,8 @@ def exact_interval(share: float, draws: float) -> tuple[float, float]:
         draws: how many; effective ones may be no whole number.
     """
     found, tail = share * draws, (1 - LEVEL) / 2
-    low = float(stats.beta.ppf(tail, found, draws - found + 1)) if share > 0 else 0.0
-    high = float(stats.beta.isf(tail, found + 1, draws - found)) if share < 1 else 1.0
+    low = float(scipy.stats.beta.ppf(tail, found, draws - found + 1)) if share > 0 else 0.0
+    high = float(scipy.stats.beta.isf(tail, found + 1, draws - found)) if share < 1 else 1.0
     return low, high
 
 

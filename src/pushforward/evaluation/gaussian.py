@@ -1,8 +1,8 @@
 """The Gaussian with the mean and covariance of some rows: what a flow trained on them has to beat."""
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy.stats import Covariance, multivariate_normal
 
 
 def gaussian_log_likelihoods(
@@ -21,6 +21,6 @@ def gaussian_log_likelihoods(
         factor = np.linalg.cholesky(centred.T @ centred / (len(train) - 1))
     except np.linalg.LinAlgError:
         return None
-    law = multivariate_normal(cov=Covariance.from_cholesky(factor))
+    law = scipy.stats.multivariate_normal(cov=scipy.stats.Covariance.from_cholesky(factor))
     standardised = np.asarray(law.logpdf((rows - train.mean(axis=0)) / scale)).reshape(len(rows))
     return standardised - np.log(scale).sum()

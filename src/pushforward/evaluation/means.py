@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy.stats import t
 
 LEVEL = 0.95
 
@@ -44,5 +44,5 @@ def mean_interval(gaps: Float[np.ndarray, "seeds rows"]) -> tuple[float, float] 
         return None
     of_rows = gaps.mean(axis=0).var(ddof=1) / rows
     of_seeds = gaps.mean(axis=1).var(ddof=1) / seeds if seeds > 1 else 0.0
-    margin = t(max(seeds - 1, rows * (seeds == 1))).ppf((1 + LEVEL) / 2) * math.sqrt(of_rows + of_seeds)
+    margin = scipy.stats.t(max(seeds - 1, rows * (seeds == 1))).ppf((1 + LEVEL) / 2) * math.sqrt(of_rows + of_seeds)
     return float(gaps.mean() - margin), float(gaps.mean() + margin)

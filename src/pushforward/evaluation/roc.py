@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.special import expit, logit
-from scipy.stats import norm
 
 from pushforward.errors import UserError
 
@@ -85,7 +85,7 @@ def auroc(inliers: ArrayLike, outliers: ArrayLike, level: float = LEVEL) -> AURO
         reach = ((1 - level) / 2) ** (1 / min(len(negative), len(positive)))
         return AUROC(value, reach, 1.0) if value else AUROC(value, 0.0, 1 - reach)
     std_error = np.sqrt(above.var(ddof=1) / len(above) + below.var(ddof=1) / len(below))
-    half_width = norm.isf((1 - level) / 2) * std_error / (value * (1 - value))
+    half_width = scipy.stats.norm.isf((1 - level) / 2) * std_error / (value * (1 - value))
     low, high = expit(logit(value) + np.array([-1, 1]) * half_width)
     return AUROC(value, float(low), float(high))
 
