@@ -141,8 +141,4 @@ def _is_network(node: object) -> bool:
 def _contextual(network: MLP | MADE | ConvNet | LipschitzMLP, key: PRNGKeyArray, context_dim: int) -> Contextual[Any]:
     if isinstance(network, MADE):
         network = MADE(network.mlp, network.dim, from_zero=True)
-    inner = network.mlp if isinstance(network, MADE) else network
-    fan_in = inner.weights[0].size // max(inner.biases[0].size, 1) + context_dim
-    limit = max(fan_in, 1) ** -0.5
-    weight = jax.random.uniform(key, (*inner.biases[0].shape, context_dim), inner.biases[0].dtype, -limit, limit)
-    return Contextual(network, weight)
+    return Contextual.init(network, key, context_dim)

@@ -483,6 +483,21 @@ class Contextual(eqx.Module, Generic[Network]):
     network: Network
     weight: Float[Array, "... fan_out context"]
 
+    @staticmethod
+    def init(network: Network, key: PRNGKeyArray, context_dim: int) -> "Contextual[Network]":
+        """A network that starts as if its first layer had had the context among its inputs from the first.
+
+        Args:
+            network: what it is without a context.
+            key: for the weights of the context.
+            context_dim: numbers in a context.
+        """
+        first: Array = _mlp(network).weights[0]
+        bias: Array = _mlp(network).biases[0]
+        fan_in = first.size // max(bias.size, 1) + context_dim
+        limit = max(fan_in, 1) ** -0.5
+        return Contextual(network, jax.random.uniform(key, (*bias.shape, context_dim), bias.dtype, -limit, limit))
+
     def given(self, context: Float[Array, " context"]) -> Network:
         """The network for one context."""
         biases: tuple[Array, ...] = _mlp(self.network).biases

@@ -446,7 +446,8 @@ def _start(train: Simulations, settings: Settings) -> Callable[[PRNGKeyArray], S
     def make(key: PRNGKeyArray) -> Standardised:
         key_splines, key_affine, key_context, key_network = jax.random.split(key, 4)
         base, width = Normal.standard(dim), settings.width_of(len(train))
-        # Splines are the identity beyond their bound: the affine layer says where the posterior is, and how wide.
+        # Splines are the identity beyond their bound: the affine layer says where the posterior is, and how wide, by up
+        # to 7 times from the first step.
         splines = flows.nsf_autoregressive(
             key_splines, dim, settings.layers - 1, base=base, width=width, bins=settings.bins, fast="density"
         )
