@@ -13,6 +13,8 @@ os.environ.setdefault(
     else "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
 )
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line has it: see `devices.use_cores`
+
 import jax
 import jax.numpy as jnp
 import matplotlib

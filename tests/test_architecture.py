@@ -9,7 +9,7 @@ SOURCE = Path(pushforward.__file__).parent
 
 # From the bottom to the top: a room imports from itself and from those before it.
 ROOMS = [
-    {"types", "errors", "safe", "border", "boxes", "probes", "quadrature", "devices", "programs", "nets"},
+    {"types", "errors", "safe", "border", "boxes", "probes", "quadrature", "devices", "programs", "nets", "batches"},
     {"bijections"},
     {"distributions"},
     {"flows", "amortize", "contexts"},
@@ -27,7 +27,7 @@ ROOMS = [
     {"experiments"},
     {"experiments.fit", "experiments.train", "experiments.dlgm", "experiments.posterior"},
     {"experiments.advise", "experiments.conditional", "experiments.infer"},
-    {"studies"},
+    {"studies", "sweeps"},
     {"studies.density_of_states"},
     {
         "studies.energies",

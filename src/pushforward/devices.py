@@ -8,23 +8,31 @@ from importlib.metadata import version
 
 from pushforward.errors import UserError
 
-__all__ = ["double_precision", "has_wrong_sums", "refuse_wrong_sums", "use_all_cores"]
+__all__ = ["double_precision", "has_wrong_sums", "one_blas_thread", "refuse_wrong_sums", "use_all_cores", "use_cores"]
 
 OVERRIDE = "PUSHFORWARD_ANY_JAX"
 
 
 def use_all_cores() -> None:
-    """Let JAX show every core as a device, so that ensembles train on all of them; call it before JAX computes.
+    """Let JAX show every core as a device, so that ensembles train on all of them; call it before JAX computes."""
+    use_cores(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
-    Devices that run at once share one pool of threads, and a batched Cholesky, solve or eigendecomposition inside each
-    of them waits for a task on the same pool: the pool gets as many threads again (`NPROC`), so that none waits for
-    ever (JAX 0.10.0 to 0.11.0). What the user has set by `JAX_NUM_CPU_DEVICES`, `NPROC` or `XLA_FLAGS` stays.
+
+def use_cores(cores: int) -> None:
+    """Let JAX show so many cores, each as a device, and have no more threads; call it before NumPy and JAX are loaded.
+
+    Linear algebra, for which JAX calls SciPy's OpenBLAS, gets one thread: the threads that OpenBLAS keeps wait for
+    their next task in a busy loop, on the cores that the devices compute on. What the user has set by
+    `JAX_NUM_CPU_DEVICES`, `NPROC`, `OPENBLAS_NUM_THREADS` or `XLA_FLAGS` stays.
+
+    Args:
+        cores: of this process.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         devices = os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores))
         if devices.isdigit():
-            os.environ.setdefault("NPROC", str(max(cores, int(devices)) + int(devices)))
+            os.environ.setdefault("NPROC", str(max(cores, int(devices))))
 
 
 def refuse_wrong_sums() -> None:
@@ -51,6 +59,15 @@ def refuse_wrong_sums() -> None:
 def has_wrong_sums(release: str) -> bool:
     """Whether this version of JAX is one of 0.9.0 to 0.10.2."""
     return (0, 9) <= tuple(int(part) for part in release.split(".")[:2]) < (0, 11)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Within it, linear algebra has one thread, as `use_cores` says, for a program that did not begin with that."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield
 
 
 @contextmanager

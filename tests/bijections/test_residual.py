@@ -1,5 +1,8 @@
 """Residual and continuous flows: estimates without bias, and contraction."""
 
+from dataclasses import replace
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -81,3 +84,24 @@ def test_a_flow_that_the_solver_cannot_follow_is_not_finite():
     y, log_det = Continuous(field.field, max_steps=8).forward_and_log_det(jnp.ones(2))
     assert jnp.all(jnp.isnan(y))
     assert jnp.isnan(log_det)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_the_gradient_of_a_continuous_flow_is_that_of_its_solver(exact):
+    """Its own way back through the steps, and Diffrax's derivative of every operation of the solver, in float64."""
+    with jax.enable_x64(True):
+        flow = randomised(Continuous.init(jax.random.key(0), 2, 8, 1, 1e-6, exact=exact), jax.random.key(1), 0.5)
+        flow = jax.tree.map(lambda leaf: leaf.astype(float) if eqx.is_inexact_array(leaf) else leaf, flow)
+        flow = replace(flow, max_steps=32)
+        x = jax.random.normal(jax.random.key(2), (5, 2), float)
+
+        def loss(given):
+            flow, x = given
+            y, log_det = jax.vmap(flow.forward_and_log_det)(x)
+            z, back = jax.vmap(flow.inverse_and_log_det)(x)
+            return jnp.sum(jnp.sin(y)) + jnp.sum(log_det**2) + jnp.sum(z**2 * back[:, None])
+
+        own = eqx.filter_grad(loss)((flow, x))
+        through = eqx.filter_grad(loss)((replace(flow, forward_mode=True), x))
+    for leaf, other in zip(jax.tree.leaves(own), jax.tree.leaves(through)):
+        np.testing.assert_allclose(leaf, other, rtol=1e-8, atol=1e-10)

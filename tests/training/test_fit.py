@@ -1,5 +1,6 @@
 """The training loop: reproducible, resumable, and never silent about what is not finite."""
 
+import os
 import signal
 
 import equinox as eqx
@@ -9,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from jaxtyping import Array
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from pushforward.flows import planar
 from pushforward.objectives import free_energy
@@ -379,3 +381,17 @@ def test_the_rate_is_lowered_by_the_clock():
     shares = []
     moved(seconds=3600, cooling=lambda share: shares.append(share) or 1.0)
     assert 0 < shares[0] < 0.1
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one core OpenBLAS has one thread anyway")
+def test_linear_algebra_has_one_thread_while_it_trains():
+    """OpenBLAS keeps the threads of the last product busy, on the cores that the devices compute on."""
+
+    def threads(*_):
+        return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+    seen = []
+    with threadpool_limits(2, "blas"):
+        train(on_progress=lambda *arguments: seen.append(threads(*arguments)))
+        assert seen[0] == {1}
+        assert threads() == {2}

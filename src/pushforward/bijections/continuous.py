@@ -74,6 +74,7 @@ class Continuous(Bijection):
     def _solve(self, start: Float[Array, " D"], t0: float, t1: float) -> tuple[Float[Array, " D"], Scalar]:
         import diffrax
 
+        _forget_shardings()
         vector = None
         if self.probe is not None:
             vector = jax.random.rademacher(self.probe.key(jax.lax.stop_gradient(start)), start.shape, start.dtype)
@@ -107,3 +108,17 @@ class Continuous(Bijection):
         # A flow that was not followed to its end has no value.
         failed = solution.result != diffrax.RESULTS.successful
         return jnp.where(failed, jnp.nan, end), jnp.where(failed, jnp.nan, log_det)
+
+
+def _forget_shardings() -> None:
+    """Let Equinox's loops be differentiated within `jax.shard_map`, in which `training.fit` runs.
+
+    Under JAX 0.12, Equinox 0.13.8 compares the arguments of a loop's body with their examples by where they are too,
+    which within a mesh differs between a number that is known and one that is traced, and refuses them.
+    """
+    from equinox import _ad
+
+    def struct(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+
+    _ad._strip_weak_dtype = lambda tree: jax.tree.map(struct, tree)

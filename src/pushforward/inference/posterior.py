@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from rich.console import Console
 
-from pushforward.devices import double_precision
+from pushforward.devices import double_precision, one_blas_thread
 from pushforward.distributions import Pushforward
 from pushforward.evaluation import Coverage, contradiction, coverage, smoothed_weights, verdict
 from pushforward.inference.chains import Chains, resampled, run_chains
@@ -199,7 +199,7 @@ class Posterior:
             quiet: whether nothing is shown; else how far the chains are after each round.
         """
         console = Console(quiet=quiet)
-        with double_precision(), naming_failures():
+        with double_precision(), one_blas_thread(), naming_failures():
             chains = run_chains(
                 self.target,
                 self.flow,
@@ -225,7 +225,7 @@ class Posterior:
             seconds: about what it may take beside compiling, by which temperatures and chains are chosen. Where that is
                 too little for a tenth of the chains, there is no check, which the verdict says.
         """
-        with double_precision(), naming_failures():
+        with double_precision(), one_blas_thread(), naming_failures():
             wide, flow = wide_start(self.target, self.coordinates), self.flow
             is_normal = len({jax.tree.structure(each.bijection) for each in (wide, flow)}) == 1
             starts = [wide] if is_normal else [wide, widened(flow)]
@@ -314,7 +314,7 @@ def fit(
     key_climb, key_draws = jax.random.split(key)
     console = Console(quiet=quiet)
     told(console, target.describe())
-    with double_precision(), naming_failures(), console.status("looking for a start") as status:
+    with double_precision(), one_blas_thread(), naming_failures(), console.status("looking for a start") as status:
         rungs = climb(
             target,
             key_climb,
@@ -361,6 +361,6 @@ def draw(
         z, log_q = flow.sample_and_log_prob(key, (n,))
         return z, target.log_densities(z), log_q
 
-    with double_precision(), naming_failures():
+    with double_precision(), one_blas_thread(), naming_failures():
         z, log_p, log_q = jax.device_get(batch(flow, key))
     return np.asarray(z), np.asarray(log_p, np.float64), np.asarray(log_q, np.float64)

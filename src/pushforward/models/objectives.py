@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Shaped
 
+from pushforward.batches import divided
 from pushforward.data.observe import Observation
 from pushforward.models.dlgm import DLGM
 from pushforward.objectives import annealing, path_log_prob, scale_gradient
@@ -102,7 +103,7 @@ class NegativeBound(eqx.Module):
         key_rows, key_observation, key_draws = jax.random.split(key, 3)
         rows = jax.random.randint(key_rows, (self.batch_size,), 0, len(self.images))
         x = self.observation(self.images[rows], key_observation)
-        keys = jax.random.split(key_draws, self.batch_size)
+        x, keys = divided((x, jax.random.split(key_draws, self.batch_size)))
         drawn = jax.vmap(lambda x, key: draw(model, x, key, self.draws, self.gradient))(x, keys)
         if self.objective == "iwae":
             return -jnp.mean(jax.vmap(self._importance_weighted)(drawn.log_weights))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from pushforward.batches import divided
 from pushforward.distributions import Pushforward
 from pushforward.evaluation.ais import ais
 from pushforward.objectives.base import Remembering
@@ -105,7 +106,7 @@ class Annealed(Remembering):
             memory,
         )
         rows = _chosen(key_rows, buffer.exponent * buffer.log_weights, self.batch_size)
-        log_q = model.log_prob(buffer.x[rows])
+        log_q = model.log_prob(divided(buffer.x[rows]))
         if self.divergence == "forward-kl":
             return -jnp.mean(log_q), buffer
         risen = buffer.log_q[rows] - lax.stop_gradient(log_q)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int, Shaped
 
+from pushforward.batches import divided
 from pushforward.dequantize import Dequantized
 from pushforward.distributions import Distribution
 from pushforward.probes import refreshed
@@ -46,7 +47,7 @@ class ForwardKL(eqx.Module):
         """The loss of one step."""
         key_rows, key_model = jax.random.split(key)
         chosen = jax.random.randint(key_rows, (self.batch_size,), 0, len(self.data))
-        rows, contexts = self.data[chosen], None if self.contexts is None else self.contexts[chosen]
+        rows, contexts = divided((self.data[chosen], None if self.contexts is None else self.contexts[chosen]))
         if self.smoothing is not None:
             rows = rows + jax.random.normal(jax.random.fold_in(key, 2), rows.shape) @ self.smoothing.T
         return -jnp.mean(log_likelihoods(model, rows, key_model, contexts))
@@ -77,18 +78,15 @@ class HeldOut(eqx.Module):
             key: for the noise of a `Dequantized` flow.
         """
         n = len(self.data)
-        size = min(self.batch_size, n)
-        whole = n // size * size
-        rows = (self.data, self.contexts)
-        batches = jax.tree.map(lambda array: array[:whole].reshape(-1, size, *array.shape[1:]), rows)
-        keys = jax.random.split(key, whole // size + 1)
+        batches = -(-n // self.batch_size)
+        # Of one size, so that one program does: some rows may be there twice.
+        places = jnp.minimum(jnp.arange(batches * -(-n // batches)), n - 1).reshape(batches, -1)
 
-        def batch(rows: tuple[Array, Array | None], key: PRNGKeyArray) -> Float[Array, " size"]:
-            return log_likelihoods(model, rows[0], key, rows[1])
+        def batch(each: tuple[Int[Array, " size"], PRNGKeyArray]) -> Float[Array, " size"]:
+            rows = divided((self.data[each[0]], None if self.contexts is None else self.contexts[each[0]]))
+            return log_likelihoods(model, rows[0], each[1], rows[1])
 
-        values = lax.map(lambda each: batch(*each), (batches, keys[1:])).ravel()
-        left = jax.tree.map(lambda array: array[whole:], rows)
-        return jnp.concatenate([values, batch(left, keys[0])]) if whole < n else values
+        return lax.map(batch, (places, jax.random.split(key, batches))).ravel()[:n]
 
 
 def log_likelihoods(

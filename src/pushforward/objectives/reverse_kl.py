@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from pushforward.batches import divided
 from pushforward.border import Shape
 from pushforward.distributions import Mixture, Pushforward
 from pushforward.probes import refreshed
@@ -42,6 +43,7 @@ def free_energy(
         x, log_q = sample_and_path_log_prob(flow, key, (batch_size,))
     else:
         x, log_q = flow.sample_and_log_prob(key, (batch_size,))
+    x, log_q = divided((x, log_q))
     return jnp.mean(log_q - beta * log_density(x))
 
 

@@ -1,7 +1,7 @@
 """Checkpoints of training, written by Orbax: whole or not at all."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,12 +29,20 @@ class Checkpoints:
         folder: made when the first checkpoint is written.
         keep: steps at which a checkpoint is written and kept.
         every_seconds: how much training may be lost at most.
+        on_saved: called when one is written.
     """
 
-    def __init__(self, folder: Path, keep: Collection[int] = (), every_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        keep: Collection[int] = (),
+        every_seconds: float = 10.0,
+        on_saved: Callable[[], None] | None = None,
+    ) -> None:
         self.folder = folder.absolute()
         self.keep = sorted(keep)
         self.every_seconds = every_seconds
+        self.on_saved = on_saved
         self._saved_at = time.monotonic()
         kept = ocp.checkpoint_managers.preservation_policy
         self._options = ocp.CheckpointManagerOptions(
@@ -83,6 +91,8 @@ class Checkpoints:
                 f"cannot write the checkpoint of step {step}: {_reason(error)}; {self.describe()}"
             ) from error
         self._saved_at = time.monotonic()
+        if self.on_saved is not None:
+            self.on_saved()
 
     def describe(self) -> str:
         """Where the newest checkpoint is, for messages."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import equinox as eqx
@@ -12,6 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int, PyTree
 
+from pushforward.devices import one_blas_thread
 from pushforward.errors import UserError
 from pushforward.objectives import Remembering
 from pushforward.programs import forget_programs
@@ -119,6 +121,8 @@ def fit(
     seconds: float | None = None,
     cooling: Callable[[float], float] | None = None,
     average_decay: float | None = None,
+    devices: int | None = None,
+    accumulate: int = 1,
     checkpoints: Checkpoints | None = None,
     on_record: Callable[[Record], None] | None = None,
     on_progress: Callable[[int, Float[np.ndarray, " members"]], None] | None = None,
@@ -150,6 +154,10 @@ def fit(
             learning rate of `timed_adam`.
         average_decay: of an exponential moving average of the parameters, which is validated and returned in their
             place; none is kept unless given. It is `(1 + step) / (10 + step)` while that is less.
+        devices: that share the members and, where these do not divide them evenly, each batch; as many as divide the
+            members unless given. Results are the same but for rounding.
+        accumulate: losses of a step, each with a key of its own, whose gradients are averaged: for batches that do not
+            fit into memory at once.
         checkpoints: where to save and to resume from; nothing is saved unless given.
         on_record: called with each record.
         on_progress: called after each chunk with the steps done and the mean loss since the last record.
@@ -164,17 +172,17 @@ def fit(
     leaves = jax.tree.leaves_with_path(parameters)
     names = [*(jax.tree_util.keystr(path) for path, _ in leaves), "loss"]
     members = leaves[0][1].shape[0]
-    devices = Devices.of(members)
-    keys = jax.device_put(jax.random.split(key, members), devices.split)
-    problem = Problem(static, loss, optimizer, average_decay)
-    run = devices.compile(Problem.advance, problem, split=2, scalars=2)
-    judge = devices.compile(Validation.check, Validation(static, validate), split=1, scalars=1) if validate else None
-    # The loop gives its buffers away, so they must not be the caller's.
-    state = problem.start(parameters, fixed, keys, validate is not None)
-    state, step = jax.device_put(state, devices.split, may_alias=False), 0
+    sharing = Devices.of(members, devices)
+    keys = jax.device_put(jax.random.split(key, members), sharing.split)
+    problem = Problem(static, loss, optimizer, average_decay, accumulate)
+    run = sharing.compile(Problem.advance, problem, split=2, scalars=2)
+    judge = sharing.compile(Validation.check, Validation(static, validate), split=1, scalars=1) if validate else None
+    begin = partial(problem.start, validated=validate is not None)
+    # From the host they go to the devices as they are; from one of these each would be cut by a program of its own.
+    state, step = sharing.divided(begin, *jax.tree.map(np.asarray, (parameters, fixed)), keys), 0
     if checkpoints is not None and (saved := checkpoints.steps()):
         step = saved[-1]
-        state = checkpoints.restore(step, state, devices.split)
+        state = checkpoints.restore(step, state, sharing.split)
     record_every = record_every or max(1, steps // 200)
     records: list[Record] = []
     pace = _Pace()
@@ -189,7 +197,7 @@ def fit(
 
     factor = 1.0
     finished = ends()
-    with signals_deferred() as interrupted:
+    with signals_deferred() as interrupted, one_blas_thread():
         while not finished:
             if cooling is not None and seconds is not None:
                 share = max((time.perf_counter() - began) / seconds, step / steps)
@@ -206,7 +214,7 @@ def fit(
                 if judge is not None:
                     state, losses = judge(state, step)
                     validation = np.asarray(losses, np.float64)
-                state = state._replace(loss_sum=jax.device_put(jnp.zeros(members), devices.split))
+                state = state._replace(loss_sum=jax.device_put(jnp.zeros(members), sharing.split))
                 records.append(Record(step, mean_loss, pace.seconds, validation))
                 if on_record is not None:
                     on_record(records[-1])

@@ -8,13 +8,17 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
+from pushforward.batches import BATCH
+from pushforward.errors import UserError
 from pushforward.types import PRNGKeyArray
 
 M = TypeVar("M")
+T = TypeVar("T")
 
 AXIS = "members"
 MOST_IN_TURN = 16
@@ -28,7 +32,7 @@ def ensemble(make: Callable[[PRNGKeyArray], M], key: PRNGKeyArray, members: int)
         key: split among the members.
         members: how many.
     """
-    return eqx.filter_vmap(make)(jax.random.split(key, members))
+    return eqx.filter_jit(eqx.filter_vmap(make))(jax.random.split(key, members))
 
 
 def member(models: M, index: int) -> M:
@@ -43,25 +47,46 @@ def member(models: M, index: int) -> M:
 
 @dataclass(frozen=True)
 class Devices:
-    """The devices that share an ensemble, as many as divide its members evenly.
+    """The devices that share an ensemble and its batches.
 
     Attributes:
-        mesh: of one axis.
+        mesh: of two axes: members, which are apart, and the rows of a batch (`batches.divided`).
     """
 
     mesh: Mesh
 
     @staticmethod
-    def of(members: int) -> "Devices":
-        """Those for so many members."""
-        devices = jax.local_devices()
-        count = math.gcd(members, len(devices))
-        return Devices(jax.make_mesh((count,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices[:count]))
+    def of(members: int, count: int | None = None) -> "Devices":
+        """Those for so many members.
+
+        Args:
+            members: of the ensemble.
+            count: devices; those that the members do not divide evenly divide batches. As many as divide the members,
+                and no batch, unless given.
+
+        Raises:
+            UserError: there are fewer.
+        """
+        devices = jax.devices()
+        if count is not None and count > len(devices):
+            raise UserError(f"{count} devices are asked for, and there are {len(devices)}")
+        rows = math.gcd(members, count or len(devices))
+        shape = rows, 1 if count is None else count // rows
+        used = devices[: math.prod(shape)]
+        return Devices(jax.make_mesh(shape, (AXIS, BATCH), axis_types=(AxisType.Auto,) * 2, devices=used))
 
     @property
     def split(self) -> NamedSharding:
         """Arrays with a leading axis of members, divided among the devices."""
         return NamedSharding(self.mesh, PartitionSpec(AXIS))
+
+    def divided(self, make: Callable[..., T], *arguments: PyTree) -> T:
+        """What `make` makes of these arguments, divided among the devices: arrays whose buffers can be given away."""
+
+        def copied(*arguments: PyTree) -> PyTree:
+            return jax.tree.map(jnp.copy, make(*arguments))
+
+        return jax.jit(copied, out_shardings=self.split)(*arguments)
 
     def compile(self, method: Callable[..., Any], whole: eqx.Module, *, split: int, scalars: int) -> Callable[..., Any]:
         """`method(whole, *arguments)`, compiled, for the members that each device has.
@@ -78,7 +103,11 @@ class Devices:
             return method(eqx.combine(arrays, static), *arguments)
 
         specs = (PartitionSpec(), *[PartitionSpec(AXIS)] * split, *[PartitionSpec()] * scalars)
-        mapped = jax.shard_map(each, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False)
+        # Members are computed apart by hand; what batches need of each other, such as sums of gradients, XLA adds.
+        apart = {AXIS} if self.mesh.shape[BATCH] > 1 else {AXIS, BATCH}
+        mapped = jax.shard_map(
+            each, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), axis_names=apart, check_vma=False
+        )
         return partial(
             jax.jit(mapped, donate_argnums=1), jax.device_put(arrays, NamedSharding(self.mesh, PartitionSpec()))
         )

@@ -104,12 +104,14 @@ class Problem(eqx.Module):
         loss: of one model.
         optimizer: an Optax transformation.
         average_decay: of the moving average of the parameters, where there is one.
+        accumulate: losses of a step, whose gradients are averaged.
     """
 
     static: PyTree
     loss: Loss | Remembering
     optimizer: optax.GradientTransformation
     average_decay: float | None
+    accumulate: int = 1
 
     def start(self, parameters: PyTree, fixed: PyTree, keys: Key[Array, " members"], validated: bool) -> State:
         """The state before the first step."""
@@ -147,9 +149,7 @@ class Problem(eqx.Module):
 
     def _update(self, state: State, key: PRNGKeyArray, step: Int[Array, ""]) -> State:
         key = jax.random.fold_in(key, step)
-        (loss, memory), gradients = jax.value_and_grad(self._value, has_aux=True)(
-            state.parameters, state.fixed, state.memory, key, step
-        )
+        loss, gradients, memory = self._averaged(state, key, step)
         finite = jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in [*jax.tree.leaves(gradients), loss]])
         alive = state.diverged_at == NEVER
         good = alive & jnp.all(finite)
@@ -172,6 +172,26 @@ class Problem(eqx.Module):
             average=average,
             memory=memory,
         )
+
+    def _averaged(
+        self, state: State, key: PRNGKeyArray, step: Int[Array, ""]
+    ) -> tuple[Float[Array, ""], PyTree, PyTree]:
+        """The loss of a step, its gradients, and the memory after it."""
+        differentiated = jax.value_and_grad(self._value, has_aux=True)
+        if self.accumulate == 1:
+            (loss, memory), gradients = differentiated(state.parameters, state.fixed, state.memory, key, step)
+            return loss, gradients, memory
+
+        def add(before: tuple[PyTree, PyTree], key: PRNGKeyArray) -> tuple[tuple[PyTree, PyTree], None]:
+            summed, memory = before
+            (loss, memory), gradients = differentiated(state.parameters, state.fixed, memory, key, step)
+            return (jax.tree.map(jnp.add, summed, (loss, gradients)), memory), None
+
+        zeros = jnp.zeros(()), jax.tree.map(jnp.zeros_like, state.parameters)
+        keys = jax.random.split(key, self.accumulate)
+        (summed, memory), _ = lax.scan(add, (zeros, state.memory), keys)
+        loss, gradients = jax.tree.map(lambda each: each / self.accumulate, summed)
+        return loss, gradients, memory
 
     def _value(
         self, parameters: PyTree, fixed: PyTree, memory: PyTree, key: PRNGKeyArray, step: Int[Array, ""]

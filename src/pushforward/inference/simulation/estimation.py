@@ -59,6 +59,7 @@ class Settings:
             twenty passes, at least 500 steps, without a better validation.
         validation: share of the pairs that choose the step.
         test: share of the pairs that judge the calibration, and are not trained on.
+        devices: that share the training; see `training.fit`.
     """
 
     layers: int = 5
@@ -72,6 +73,7 @@ class Settings:
     steps: int | None = None
     validation: float = 0.1
     test: float = 0.05
+    devices: int | None = None
 
     def steps_of(self, pairs: int) -> int:
         """The updates for so many training pairs."""
@@ -397,9 +399,10 @@ def trained(
         validate=HeldOut(jnp.asarray(validation.z, float), contexts=_flat(validation)),
         patience=settings.patience_of(len(train)),
         average_decay=0.99,
+        devices=settings.devices,
         on_record=None if on_record is None else lambda record: on_record(record, steps),
     )
-    model = Ensemble(member(fitted.model, 0).encoder, fitted.model)
+    model = Ensemble(member(fitted.model.encoder, 0), fitted.model)
     judge = eqx.filter_jit(lambda held_out, model: held_out(model))
 
     def mean_of(part: Simulations) -> float:
