@@ -12,11 +12,11 @@ import tyro
 from pushforward import flows, targets
 from pushforward.drawing.page import Table
 from pushforward.experiments.config import TrainingConfig, check_positive
-from pushforward.experiments.registry import Kind
-from pushforward.experiments.runs import Run
+from pushforward.experiments.registry import Kind, Measure
+from pushforward.experiments.runs import Run, finished_run
 from pushforward.experiments.session import description, purpose_key, train
 from pushforward.objectives import free_energy
-from pushforward.studies.base import Study, finished_run
+from pushforward.studies.base import Study
 from pushforward.studies.config import StudyConfig
 from pushforward.studies.page import Described
 from pushforward.studies.registry import StudyKind
@@ -56,6 +56,7 @@ KIND = Kind(
     show=f"{__name__}:print_toy",
     presets={"toy": ToyConfig(steps=40, batch_size=8)},
     summaries={"toy": "train: a toy"},
+    measures=(Measure("free energy", "free_energy", better="lowest"),),
 )
 
 

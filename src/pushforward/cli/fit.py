@@ -9,7 +9,8 @@ from typing import Any, Literal
 import tyro
 
 from pushforward.cli.families import with_named_flow
-from pushforward.cli.runs import train_and_show
+from pushforward.cli.runs import Shared, train_and_show
+from pushforward.errors import UserError
 from pushforward.experiments.families import flag
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.presets import PRESETS
@@ -27,7 +28,7 @@ def is_for_ladder(arguments: list[str]) -> bool:
     """Whether a target other than the energies of Rezende & Mohamed is named, with settings that the ladder knows."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("target", nargs="?", default="")
-    for name in [*(f.name for f in fields(PosteriorConfig) if f.name != "target"), "out", "resume"]:
+    for name in [*(f.name for f in fields(PosteriorConfig) if f.name != "target"), "out", "resume", "devices"]:
         parser.add_argument(flag(name))
     parser.add_argument("--force", "-h", "--help", action="store_true")
     known, others = parser.parse_known_args(arguments)
@@ -45,6 +46,7 @@ def _ladder() -> Callable[..., None]:
         out: Path | None = None,
         resume: Path | None = None,
         force: bool = False,
+        devices: Shared | None = None,
     ) -> None:
         """Fit a posterior by a ladder of approximations, judge it, and write its draws and a report.
 
@@ -55,7 +57,10 @@ def _ladder() -> Callable[..., None]:
             out: folder of the run; a fresh one under runs/ unless given.
             resume: go on with the interrupted run in this folder, by its own settings.
             force: overwrite the run that --out holds.
+            devices: of one flow only; the ladder takes what there is.
         """
+        if devices is not None:
+            raise UserError("--devices is for one flow, such as --flow planar; the ladder takes what there is")
         train_and_show(config, defaults, out, resume, force)
 
     return fit
@@ -75,6 +80,7 @@ def _one_flow(arguments: list[str]) -> Callable[..., None]:
         out: Path | None = None,
         resume: Path | None = None,
         force: bool = False,
+        devices: Shared | None = None,
     ) -> None:
         """Fit a flow to a density that can only be evaluated, judge it, and write a report.
 
@@ -86,7 +92,9 @@ def _one_flow(arguments: list[str]) -> Callable[..., None]:
             out: folder of the run; a fresh one under runs/ unless given.
             resume: go on with the interrupted run in this folder, by its own settings.
             force: overwrite the run that --out holds.
+            devices: that share the training, all or so many: the restarts, and each batch where the restarts do not
+                divide them evenly; as many as divide the restarts unless given.
         """
-        train_and_show(config, defaults, out, resume, force)
+        train_and_show(config, defaults, out, resume, force, devices)
 
     return fit

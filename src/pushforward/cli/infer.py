@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from pushforward.cli.runs import train_and_show
+from pushforward.cli.runs import Shared, train_and_show
 from pushforward.experiments.infer.config import InferConfig
 
 
@@ -18,6 +18,7 @@ def infer_command() -> Callable[..., None]:
         out: Path | None = None,
         resume: Path | None = None,
         force: bool = False,
+        devices: Shared | None = None,
     ) -> None:
         """Infer the parameters of a simulator from simulations, check the calibration, and write draws and a report.
 
@@ -25,7 +26,9 @@ def infer_command() -> Callable[..., None]:
             out: folder of the run; a fresh one under runs/ unless given.
             resume: go on with the interrupted run in this folder, by its own settings.
             force: overwrite the run that --out holds.
+            devices: that share the training, all or so many: the members, and each batch where the members do not
+                divide them evenly; as many as divide the members unless given.
         """
-        train_and_show(config, defaults, out, resume, force)
+        train_and_show(config, defaults, out, resume, force, devices)
 
     return infer

@@ -17,6 +17,7 @@ from pushforward.cli.report import report
 from pushforward.cli.reproduce import reproduce_command
 from pushforward.cli.sample import sample
 from pushforward.cli.states import states
+from pushforward.cli.sweep import sweep_command
 from pushforward.cli.train import train_command
 from pushforward.devices import refuse_wrong_sums, use_all_cores
 from pushforward.errors import UserError
@@ -60,6 +61,7 @@ def build_app(arguments: list[str]) -> tyro.extras.SubcommandApp:
         check,
         evaluate,
         reproduce_command(arguments),
+        sweep_command(arguments),
         states,
         sample,
         density,

@@ -3,21 +3,71 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pushforward.cli.exits import INTERRUPTED
 from pushforward.errors import UserError
 from pushforward.experiments.config import RunConfig
 
+if TYPE_CHECKING:
+    from pushforward.experiments.processes import Processes
 
-def train_and_show(config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool) -> None:
+Shared = Literal["all"] | int
+"""How many devices share the training of a run."""
+
+
+def train_and_show(
+    config: RunConfig,
+    defaults: RunConfig,
+    out: Path | None,
+    resume: Path | None,
+    force: bool,
+    devices: Shared | None = None,
+) -> None:
     """Start a run, or go on with the one in `resume`; train it unless it is finished; print its result and report."""
-    run = _started_or_resumed(config, defaults, out, resume, force)
+    count = _counted(devices)
+    run = replace(_started_or_resumed(config, defaults, out, resume, force), devices=count)
     with _resumable(run, fresh=resume is None):
         if not run.finished:
             run.train()
     run.show(run.write_report())
+
+
+def train_together(
+    processes: "Processes", config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool
+) -> None:
+    """The same in one of several processes, of which the first alone writes and prints."""
+    processes.join()
+    import jax
+
+    from pushforward.experiments.processes import shared
+
+    with shared(lambda: _started_or_resumed(config, defaults, out, resume, force)) as run:
+        first = jax.process_index() == 0
+        with _resumable(run, fresh=resume is None):
+            if not run.finished:
+                run.train(quiet=not first)
+        if first:
+            run.show(run.write_report())
+
+
+def _counted(devices: Shared | None) -> int | None:
+    """How many devices are meant.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    if devices is None:
+        return None
+    import jax
+
+    there = jax.device_count()
+    count = there if devices == "all" else devices
+    if not 1 <= count <= there:
+        raise UserError(f"--devices {devices}: there are 1 to {there}")
+    return count
 
 
 def _started_or_resumed(

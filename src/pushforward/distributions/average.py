@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Key
 
@@ -17,8 +18,8 @@ from pushforward.types import PRNGKeyArray
 class Average(Distribution):
     """The average of the densities of distributions of one kind: what an ensemble says together.
 
-    The draws of a batch are shared out evenly among the components and shuffled. Each has the law of the average, at
-    the cost of a draw of one component; together they vary less than independent ones.
+    The draws of a batch come from the components in turn, beginning with one at random. Each has the law of the
+    average, at the cost of a draw of one component; together they vary less than independent ones.
 
     Attributes:
         components: C distributions in one, each of whose arrays has a leading axis of length C.
@@ -46,14 +47,14 @@ class Average(Distribution):
         return joint_support(self.components)
 
     def _sample(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
-        key_order, key_components = jax.random.split(key)
+        key_first, key_components = jax.random.split(key)
         count, draws = self._count, math.prod(shape)
         share = -(-draws // count)
         each = self._of_each(
             lambda component, key: component.sample(key, (share,)), jax.random.split(key_components, count)
         )
-        chosen = jax.random.permutation(key_order, count * share)[:draws]
-        return each.reshape(count * share, *self.shape)[chosen].reshape(*shape, *self.shape)
+        in_turn = jnp.roll(each, jax.random.randint(key_first, (), 0, count), axis=0).swapaxes(0, 1)
+        return in_turn.reshape(count * share, *self.shape)[:draws].reshape(*shape, *self.shape)
 
     def _log_prob(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
         return jax.nn.logsumexp(self._of_each(lambda component: component.log_prob(x)), axis=0) - math.log(self._count)

@@ -104,6 +104,9 @@ class TrainingConfig(RunConfig):
     batch_size: int = 256
     """draws or rows per update"""
 
+    accumulate: int = 1
+    """parts of a batch, taken one after another, for batches that do not fit into memory at once"""
+
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """how the learning rate falls to 0"""
 
@@ -115,7 +118,14 @@ class TrainingConfig(RunConfig):
 
     def check(self) -> None:
         super().check()
-        check_least(self, steps=1, batch_size=1, gradient_clip=0, seed=0)
+        check_least(self, steps=1, batch_size=1, accumulate=1, gradient_clip=0, seed=0)
+        if self.batch_size % self.accumulate:
+            raise UserError(f"--batch-size {self.batch_size} cannot be divided into {self.accumulate} equal parts")
+
+    @property
+    def at_once(self) -> int:
+        """Draws or rows of a part of a batch."""
+        return self.batch_size // self.accumulate
 
 
 def check_least(config: Any, **bounds: float) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 from pushforward.errors import UserError, nearest
 
@@ -19,6 +19,27 @@ KINDS: dict[str, str] = {
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A number of a result that runs are compared by.
+
+    Attributes:
+        label: what it is called.
+        name: in the result; of one inside another, both, with a dot between.
+        error: name of its standard error, where it has one.
+        better: whether the lowest or the highest is best, or nothing is.
+    """
+
+    label: str
+    name: str
+    error: str | None = None
+    better: Literal["lowest", "highest"] | None = None
+
+    def of(self, result: Mapping[str, Any]) -> tuple[float | None, float | None]:
+        """The number in a result, and its standard error."""
+        return _inside(result, self.name), None if self.error is None else _inside(result, self.error)
+
+
+@dataclass(frozen=True)
 class Kind:
     """What a kind of run consists of. What takes long to import is given as `module:name`.
 
@@ -30,6 +51,7 @@ class Kind:
         show: the function that prints the numbers of a finished run, given the path of its page.
         presets: named settings of it.
         summaries: of each of them a line, that `pushforward list` shows.
+        measures: what its runs are compared by, the most telling first.
         files: names of those in a run's folder that only this kind writes.
     """
 
@@ -40,6 +62,7 @@ class Kind:
     show: str
     presets: Mapping[str, Any]
     summaries: Mapping[str, str]
+    measures: tuple[Measure, ...]
     files: tuple[str, ...] = ()
 
 
@@ -64,3 +87,10 @@ def resolve(path: str) -> Any:
     """What `module:name` stands for."""
     module, name = path.split(":")
     return getattr(import_module(module), name)
+
+
+def _inside(result: Mapping[str, Any], name: str) -> float | None:
+    value: Any = result
+    for part in name.split("."):
+        value = None if value is None else value.get(part)
+    return value

@@ -6,7 +6,7 @@ import platform
 import shutil
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +22,8 @@ from pushforward.errors import UserError
 from pushforward.evaluation.means import numbers
 from pushforward.experiments import registry
 from pushforward.experiments.config import RunConfig, from_yaml, to_yaml
+from pushforward.experiments.locks import HOLDER, LOCK, locked
+from pushforward.programs import forget_programs
 from pushforward.saving import load_flow
 from pushforward.training import Checkpoints, Record
 from pushforward.types import PRNGKeyArray
@@ -29,6 +31,8 @@ from pushforward.types import PRNGKeyArray
 CONFIG, METRICS, CHECKPOINTS, RESULT, DATA = "config.yaml", "metrics.jsonl", "checkpoints", "result.json", "data.json"
 POINTS = "points"
 PARTS = (CONFIG, METRICS, CHECKPOINTS, RESULT, DATA, POINTS, "figures", "report.html")
+BEFORE_CONFIG = {METRICS, DATA, LOCK, HOLDER}
+"""What a run that was stopped while it was made may have left, without its configuration."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,14 @@ class Run:
     Attributes:
         folder: where it is.
         config: its settings.
+        on_saved: called when a checkpoint is written.
+        devices: that share its training; see `training.fit`.
     """
 
     folder: Path
     config: Any
+    on_saved: Callable[[], None] | None = None
+    devices: int | None = None
 
     def settled(self) -> Any:
         """The configuration, with what it leaves open chosen by the data."""
@@ -134,8 +142,8 @@ class Run:
         partial.write_text(text)
         partial.replace(self.folder / name)
 
-    def _checkpoints(self, keep: Collection[int] = ()) -> Checkpoints:
-        return Checkpoints(self.folder / CHECKPOINTS, keep)
+    def _checkpoints(self, keep: Collection[int] = (), every_seconds: float = 10.0) -> Checkpoints:
+        return Checkpoints(self.folder / CHECKPOINTS, keep, every_seconds, self.on_saved)
 
     @property
     def sampler(self) -> Sampler:
@@ -156,17 +164,19 @@ class Run:
             The content of `result.json`.
 
         Raises:
-            UserError: the settings or the data cannot work, or a checkpoint cannot be read or written.
+            UserError: the settings or the data cannot work, a checkpoint cannot be read or written, or another process
+                trains the run.
             Diverged: every restart met a number that is not finite.
             Interrupted: a signal arrived; the checkpoint is written.
         """
-        return registry.resolve(self._kind.train)(self, quiet=quiet)
+        with locked(self.folder):
+            return registry.resolve(self._kind.train)(self, quiet=quiet)
 
     def withdraw(self) -> None:
         """Remove the files of a run of which nothing was trained, and its folder where nothing else is in it."""
         if self.finished or (self.folder / CHECKPOINTS).exists():
             return
-        for name in (CONFIG, METRICS, DATA):
+        for name in (CONFIG, METRICS, DATA, LOCK):
             (self.folder / name).unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()
@@ -200,12 +210,22 @@ def settled(config: RunConfig) -> Any:
     return _run(Path(), config).settled()
 
 
+def check_run(config: RunConfig) -> None:
+    """Refuse what cannot be run, before anything is written.
+
+    Raises:
+        UserError: the settings or the data cannot work.
+    """
+    config.check()
+    _run(Path(), settled(config)).prepare()
+
+
 def start_run(config: RunConfig, folder: Path | None, force: bool) -> Any:
     """A new run in `folder`, by default a fresh one under `runs/`.
 
     Raises:
         UserError: the settings cannot work; or the folder holds a run and `force` is not given, holds something else,
-            or cannot be written. Nothing is written then.
+            cannot be written, or is in use by another process. Nothing is written then.
     """
     config.check()
     config = settled(config)
@@ -213,7 +233,7 @@ def start_run(config: RunConfig, folder: Path | None, force: bool) -> Any:
         folder = _fresh_folder(Path("runs"), config.folder_name)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file")
-    if folder.is_dir() and any(folder.iterdir()):
+    if folder.is_dir() and {path.name for path in folder.iterdir()} - BEFORE_CONFIG:
         if not (folder / CONFIG).is_file():
             raise UserError(f"{folder} is not empty and holds no run; choose another --out")
         if not force:
@@ -221,14 +241,15 @@ def start_run(config: RunConfig, folder: Path | None, force: bool) -> Any:
     run = _run(folder, config)
     described = run.prepare()
     try:
-        for part in (*PARTS, *(name for kind in registry.KINDS for name in registry.kind(kind).files)):
-            path = folder / part
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / METRICS).touch()
-        if described is not None:
-            (folder / DATA).write_text(json.dumps(described, indent=2) + "\n")
-        (folder / CONFIG).write_text(to_yaml(config))
+        with locked(folder):
+            for part in (*PARTS, *(name for kind in registry.KINDS for name in registry.kind(kind).files)):
+                path = folder / part
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            (folder / METRICS).touch()
+            if described is not None:
+                (folder / DATA).write_text(json.dumps(described, indent=2) + "\n")
+            (folder / CONFIG).write_text(to_yaml(config))
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
     return run
@@ -253,6 +274,30 @@ def open_run(folder: str | Path) -> Any:
     config = from_yaml(path.read_text(), str(path))
     config.check()
     return _run(folder, config)
+
+
+def finished_run(
+    config: RunConfig, folder: Path, *, quiet: bool = False, on_saved: Callable[[], None] | None = None
+) -> Any:
+    """The run in `folder`, trained unless it is there and finished.
+
+    Args:
+        config: its settings.
+        folder: a new one unless it holds this run.
+        quiet: no progress bar.
+        on_saved: called when a checkpoint is written.
+
+    Raises:
+        UserError: the folder holds a run with other settings, or the run cannot be trained.
+    """
+    config = settled(config)
+    run = open_run(folder) if (folder / CONFIG).is_file() else start_run(config, folder, force=False)
+    if run.config != config:
+        raise UserError(f"{folder} holds another run; choose another --out")
+    if not run.finished:
+        replace(run, on_saved=on_saved).train(quiet=quiet)
+        forget_programs()
+    return run
 
 
 def load(path: str | Path) -> Any:

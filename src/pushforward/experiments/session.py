@@ -55,6 +55,8 @@ def train(
             key=purpose_key(config, 1),
             steps=config.steps,
             optimizer=optimizer,
+            devices=run.devices,
+            accumulate=config.accumulate,
             checkpoints=checkpoints,
             on_record=lambda record: run.append_record(replace(record, seconds=before + record.seconds)),
             on_progress=on_progress,

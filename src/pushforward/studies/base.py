@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pushforward.errors import UserError
-from pushforward.experiments.config import RunConfig
 from pushforward.experiments.registry import resolve
-from pushforward.experiments.runs import open_run, settled, start_run
 from pushforward.programs import forget_programs
 from pushforward.studies import registry
 from pushforward.studies.config import StudyConfig
@@ -39,22 +37,6 @@ def run_study(config: StudyConfig) -> Study[Any, Any]:
     cells = registry.study(config.study).cells
     config.check()
     return resolve(cells)(config)
-
-
-def finished_run(config: RunConfig, folder: Path) -> Any:
-    """The run of a cell in `folder`, trained unless it is there and finished.
-
-    Raises:
-        UserError: the folder holds a run with other settings.
-    """
-    config = settled(config)
-    run = open_run(folder) if folder.is_dir() else start_run(config, folder, force=False)
-    if run.config != config:
-        raise UserError(f"{folder} holds another run; choose another --out")
-    if not run.finished:
-        run.train()
-        forget_programs()
-    return run
 
 
 def finished_cell(path: Path, settings: dict[str, Any]) -> bool:

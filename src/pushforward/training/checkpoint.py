@@ -44,8 +44,12 @@ class Checkpoints:
         self.every_seconds = every_seconds
         self.on_saved = on_saved
         self._saved_at = time.monotonic()
-        kept = ocp.checkpoint_managers.preservation_policy
+        kept, process = ocp.checkpoint_managers.preservation_policy, jax.process_index()
+        # Every process is the only one to write where it does.
+        alone = ocp.options.MultiprocessingOptions(process, {process}, f"process-{process}")
         self._options = ocp.CheckpointManagerOptions(
+            create=False,
+            multiprocessing_options=alone,
             preservation_policy=kept.AnyPreservationPolicy([kept.LatestN(1), kept.CustomSteps(self.keep)]),
             enable_async_checkpointing=False,
         )
@@ -84,6 +88,7 @@ class Checkpoints:
             if leaf.size  # Orbax refuses arrays without elements, such as those of a stack of no layers.
         }
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             with self._manager() as manager:
                 manager.save(step, args=ocp.args.StandardSave(leaves), force=True)
         except Exception as error:

@@ -173,7 +173,7 @@ def fit(
     names = [*(jax.tree_util.keystr(path) for path, _ in leaves), "loss"]
     members = leaves[0][1].shape[0]
     sharing = Devices.of(members, devices)
-    keys = jax.device_put(jax.random.split(key, members), sharing.split)
+    keys = sharing.put(jax.random.split(key, members))
     problem = Problem(static, loss, optimizer, average_decay, accumulate)
     run = sharing.compile(Problem.advance, problem, split=2, scalars=2)
     judge = sharing.compile(Validation.check, Validation(static, validate), split=1, scalars=1) if validate else None
@@ -193,7 +193,7 @@ def fit(
 
     def ends() -> bool:
         out_of_time = seconds is not None and time.perf_counter() - began >= seconds
-        return step == steps or out_of_time or _out_of_patience(state, step, patience)
+        return step == steps or out_of_time or _out_of_patience(sharing.host(state.told), step, patience)
 
     factor = 1.0
     finished = ends()
@@ -206,29 +206,33 @@ def fit(
             length = min(pace.length, _next_boundary(step, steps, record_every, checkpoints) - step)
             state = pace.timed(length, run, state, keys, step, length)
             step += length
-            mean_loss = _mean_loss(state, (step - 1) % record_every + 1)
+            told = sharing.host(state.told)
+            mean_loss = _mean_loss(told, (step - 1) % record_every + 1)
             if on_progress is not None:
                 on_progress(step, mean_loss)
             if step % record_every == 0 or step == steps:
                 validation = None
                 if judge is not None:
                     state, losses = judge(state, step)
-                    validation = np.asarray(losses, np.float64)
-                state = state._replace(loss_sum=jax.device_put(jnp.zeros(members), sharing.split))
+                    validation = np.asarray(sharing.host(losses), np.float64)
+                state = state._replace(loss_sum=sharing.put(jnp.zeros(members)))
                 records.append(Record(step, mean_loss, pace.seconds, validation))
                 if on_record is not None:
                     on_record(records[-1])
-            divergences = _divergences(state, names)
+            divergences = _divergences(told, names)
             if all(divergences):
-                raise _diverged(divergences, eqx.combine(state.parameters, state.fixed, static), checkpoints)
+                last = sharing.host((state.parameters, state.fixed))
+                raise _diverged(divergences, eqx.combine(*jax.tree.map(jnp.asarray, last), static), checkpoints)
             finished = ends()
-            if checkpoints is not None and (checkpoints.due(step) or finished or interrupted()):
-                checkpoints.save(step, state)
-            if interrupted() and not finished:
+            pace.length, stops = sharing.agreed(pace.length, interrupted())
+            due = checkpoints is not None and (checkpoints.due(step) or finished or stops)
+            if checkpoints is not None and due and jax.process_index() == 0:
+                checkpoints.save(step, sharing.host(state))
+            if stops and not finished:
                 raise Interrupted(f"stopped after step {step} of {steps}")
 
     # The members leave the devices they were trained on.
-    state = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), state)
+    state = jax.tree.map(jnp.asarray, sharing.host(state))
     best = state.best
     return Fit(
         model=eqx.combine(state.judged if best is None else best.parameters, state.fixed, static),

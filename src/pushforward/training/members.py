@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
@@ -62,23 +63,52 @@ class Devices:
         Args:
             members: of the ensemble.
             count: devices; those that the members do not divide evenly divide batches. As many as divide the members,
-                and no batch, unless given.
+                and no batch, unless given; of several processes all.
 
         Raises:
-            UserError: there are fewer.
+            UserError: there are fewer, or several processes are not to use all.
         """
-        devices = jax.devices()
+        devices, processes = np.array(jax.devices()), jax.process_count()
         if count is not None and count > len(devices):
             raise UserError(f"{count} devices are asked for, and there are {len(devices)}")
-        rows = math.gcd(members, count or len(devices))
-        shape = rows, 1 if count is None else count // rows
-        used = devices[: math.prod(shape)]
-        return Devices(jax.make_mesh(shape, (AXIS, BATCH), axis_types=(AxisType.Auto,) * 2, devices=used))
+        if processes > 1 and count not in (None, len(devices)):
+            raise UserError(f"{processes} processes use all of their {len(devices)} devices")
+        rows = math.gcd(members, (count or len(devices)) // processes)
+        columns = 1 if count is None and processes == 1 else (count or len(devices)) // rows
+        # Every process has a part of each batch, and so all members.
+        grid = devices[: rows * columns].reshape(processes, rows, -1).swapaxes(0, 1).reshape(rows, columns)
+        return Devices(Mesh(grid, (AXIS, BATCH), axis_types=(AxisType.Auto,) * 2))
 
     @property
     def split(self) -> NamedSharding:
         """Arrays with a leading axis of members, divided among the devices."""
         return NamedSharding(self.mesh, PartitionSpec(AXIS))
+
+    def put(self, tree: T) -> T:
+        """Arrays with a leading axis of members, divided among the devices."""
+        return _put(tree, self.split)
+
+    def host(self, tree: T) -> T:
+        """Arrays of all members as NumPy's."""
+
+        def each(leaf: jax.Array) -> np.ndarray:
+            if leaf.is_fully_addressable or leaf.is_fully_replicated:
+                return np.asarray(leaf)
+            whole = np.empty(leaf.shape, leaf.dtype)
+            for shard in leaf.addressable_shards:
+                whole[shard.index] = shard.data
+            return whole
+
+        return jax.tree.map(each, tree)
+
+    def agreed(self, length: int, stops: bool) -> tuple[int, bool]:
+        """How many steps the first process says come next, and whether any process is to stop."""
+        if jax.process_count() == 1:
+            return length, stops
+        from jax.experimental.multihost_utils import process_allgather
+
+        said = process_allgather(np.array([length, stops]))
+        return int(said[0, 0]), bool(said[:, 1].any())
 
     def divided(self, make: Callable[..., T], *arguments: PyTree) -> T:
         """What `make` makes of these arguments, divided among the devices: arrays whose buffers can be given away."""
@@ -108,9 +138,18 @@ class Devices:
         mapped = jax.shard_map(
             each, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), axis_names=apart, check_vma=False
         )
-        return partial(
-            jax.jit(mapped, donate_argnums=1), jax.device_put(arrays, NamedSharding(self.mesh, PartitionSpec()))
-        )
+        return partial(jax.jit(mapped, donate_argnums=1), _put(arrays, NamedSharding(self.mesh, PartitionSpec())))
+
+
+def _put(tree: T, sharding: NamedSharding) -> T:
+    """Arrays on devices, those of other processes among them."""
+
+    def each(leaf: jax.Array) -> jax.Array:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jax.random.wrap_key_data(jax.device_put(np.asarray(jax.random.key_data(leaf)), sharding))
+        return jax.device_put(leaf, sharding)
+
+    return jax.tree.map(each, tree)
 
 
 def on_all_devices(function: Callable[..., Any], count: int) -> Callable[..., Any]:

@@ -51,6 +51,12 @@ class State(NamedTuple):
         """The parameters that are validated and returned: the averages where they are kept."""
         return self.parameters if self.average is None else self.average
 
+    @property
+    def told(self) -> "State":
+        """What Python looks at between two chunks: how the members fare, without their arrays."""
+        best = None if self.best is None else self.best._replace(parameters=None)
+        return self._replace(parameters=None, fixed=None, optimizer=None, best=best, average=None, memory=None)
+
 
 class ModelArrays(NamedTuple):
     """The part of a `State` that makes a model, under the same names."""

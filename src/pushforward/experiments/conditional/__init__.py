@@ -1,6 +1,7 @@
 """A density of some columns given others, trained on data by maximum likelihood."""
 
 from pushforward.experiments.registry import Kind
+from pushforward.experiments.train import LIKELIHOODS
 from pushforward.experiments.train.config import ConditionalConfig
 
 KIND = Kind(
@@ -11,5 +12,6 @@ KIND = Kind(
     show="pushforward.experiments.conditional.terminal:print_conditional",
     presets={},
     summaries={},
+    measures=LIKELIHOODS,
     files=("calibration.npz",),
 )

@@ -55,7 +55,7 @@ def run_conditional(run: ConditionalRun, *, quiet: bool = False) -> dict[str, An
         models = make_ensemble(config, dim, given.columns, given.categories, data.logged)
         return calibrated(models, config, regression(data, given), left)
 
-    loss = ForwardKL(on_device(data.train), config.batch_size, smoothing(config, left), on_device(given.train))
+    loss = ForwardKL(on_device(data.train), config.at_once, smoothing(config, left), on_device(given.train))
     held_out = HeldOut(on_device(data.validation), contexts=on_device(given.validation))
     trained, best, told = train_to_the_best(run, make_models, loss, held_out, quiet=quiet)
     model = member(trained.model, best)
@@ -108,7 +108,7 @@ def _unconditional(config: ConditionalConfig, data: Dataset) -> Float[np.ndarray
     try:
         trained = fit(
             unconditional.calibrated(models, data, purpose_key(config, 2)),
-            ForwardKL(on_device(data.train), config.batch_size, smoothing(config, data)),
+            ForwardKL(on_device(data.train), config.at_once, smoothing(config, data)),
             key=purpose_key(config, 1),
             steps=config.steps,
             optimizer=optimizer(config),

@@ -17,7 +17,7 @@ from pushforward.errors import UserError
 from pushforward.experiments.data_runs import DataRun
 from pushforward.experiments.dlgm.config import DlgmConfig
 from pushforward.experiments.dlgm.models import make_ensemble, make_observation
-from pushforward.experiments.runs import CHECKPOINTS, POINTS, Sampler
+from pushforward.experiments.runs import POINTS, Sampler
 from pushforward.models import DLGM
 from pushforward.training import Checkpoints
 from pushforward.types import PRNGKeyArray
@@ -39,7 +39,7 @@ class DlgmRun(DataRun):
 
     @property
     def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.folder / CHECKPOINTS, every_seconds=60.0)
+        return self._checkpoints(every_seconds=60.0)
 
     @cached_property
     def test_observations(self) -> Float[jax.Array, "n D"]:

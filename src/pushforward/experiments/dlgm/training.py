@@ -37,7 +37,7 @@ def run_dlgm(run: DlgmRun, *, quiet: bool = False) -> dict[str, Any]:
     loss = NegativeBound(
         flattened(data.train),
         observation,
-        config.batch_size,
+        config.at_once,
         config.draws,
         config.objective,
         config.gradient,

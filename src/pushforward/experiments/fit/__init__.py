@@ -2,7 +2,7 @@
 
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.presets import PRESETS, SUMMARIES
-from pushforward.experiments.registry import Kind
+from pushforward.experiments.registry import Kind, Measure
 
 KIND = Kind(
     config=FitConfig,
@@ -12,4 +12,10 @@ KIND = Kind(
     show="pushforward.experiments.fit.terminal:print_fit",
     presets=PRESETS,
     summaries=SUMMARIES,
+    measures=(
+        Measure("KL(q‖p)", "kl", "kl_std_error", "lowest"),
+        Measure("free energy", "free_energy", "kl_std_error", "lowest"),
+        Measure("ESS", "ess_fraction", better="highest"),
+        Measure("k-hat", "k_hat", better="lowest"),
+    ),
 )

@@ -50,7 +50,7 @@ def _base(config: FitConfig, dim: int, key: PRNGKeyArray) -> Distribution:
 def make_loss(config: FitConfig, target: Target) -> Loss | Remembering:
     """What a fit minimises."""
     if config.objective != "reverse-kl":
-        return Annealed(target.log_density, config.objective, config.batch_size)
+        return Annealed(target.log_density, config.objective, config.at_once)
     stick_the_landing = config.gradient == "stick-the-landing"
 
     def loss(flow: Pushforward, key: PRNGKeyArray, step: Int[Array, ""]) -> Float[Array, ""]:
@@ -58,7 +58,7 @@ def make_loss(config: FitConfig, target: Target) -> Loss | Remembering:
             flow,
             target.log_densities,
             key,
-            config.batch_size,
+            config.at_once,
             beta=annealing(step, config.annealing_steps),
             stick_the_landing=stick_the_landing,
         )

@@ -111,7 +111,7 @@ def _not_finite(run: FitRun, models: Pushforward, divergences: Sequence[Divergen
     def point(index: int, step: int) -> str | None:
         key = jax.random.fold_in(keys[index], step)
         flow = refreshed(member(models, index), jax.random.fold_in(key, 1))
-        x, _ = eqx.filter_jit(flow.sample_and_log_prob)(key, (run.config.batch_size,))
+        x, _ = eqx.filter_jit(flow.sample_and_log_prob)(key, (run.config.at_once,))
         return run.target.complaint(x)
 
     return [None if lost is None else point(index, lost.step) for index, lost in enumerate(divergences)]

@@ -1,7 +1,7 @@
 """The posterior of a simulator's parameters, from simulations."""
 
 from pushforward.experiments.infer.config import InferConfig
-from pushforward.experiments.registry import Kind
+from pushforward.experiments.registry import Kind, Measure
 
 KIND = Kind(
     config=InferConfig,
@@ -11,5 +11,6 @@ KIND = Kind(
     show="pushforward.experiments.infer.terminal:print_infer",
     presets={},
     summaries={},
+    measures=(Measure("test log-density", "test_log_likelihood", better="highest"),),
     files=("flow.pf", "draws.npz", "calibration.npz", "predictive.npz", "simulations"),
 )

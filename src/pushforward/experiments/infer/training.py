@@ -58,6 +58,7 @@ def run_infer(run: InferRun, *, quiet: bool = False) -> dict[str, Any]:
         learning_rate=config.learning_rate,
         batch_size=config.batch_size,
         steps=config.steps,
+        devices=run.devices,
     )
     simulations = run.pairs()
     found: Estimator | Likelihood | None = None

@@ -47,7 +47,7 @@ def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
         models = make_ensemble(config, data.shape, data.levels, data.logged)
         return calibrated(models, data, purpose_key(config, 2))
 
-    loss = ForwardKL(on_device(data.train), config.batch_size, smoothing(config, data))
+    loss = ForwardKL(on_device(data.train), config.at_once, smoothing(config, data))
     trained, best, told = train_to_the_best(run, make_models, loss, HeldOut(on_device(data.validation)), quiet=quiet)
     judged = _judge(member(trained.model, best), run, purpose_key(config, 3))
     result = {**judged, **told, "warnings": [*data.warnings, *judged.get("warnings", [])]}

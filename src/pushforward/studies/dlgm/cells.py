@@ -11,8 +11,8 @@ from pushforward.experiments.dlgm.evaluation import run_evaluation
 from pushforward.experiments.dlgm.presets import PRESETS
 from pushforward.experiments.dlgm.run import DlgmRun
 from pushforward.experiments.families import Planar
-from pushforward.experiments.runs import open_run
-from pushforward.studies.base import Study, finished_run
+from pushforward.experiments.runs import finished_run, open_run
+from pushforward.studies.base import Study
 from pushforward.studies.dlgm.config import DlgmStudyConfig
 
 

@@ -4,7 +4,8 @@ from itertools import product
 
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.run import FitRun
-from pushforward.studies.base import Study, finished_run
+from pushforward.experiments.runs import finished_run
+from pushforward.studies.base import Study
 from pushforward.studies.energies.config import EnergiesConfig
 
 EnergiesStudy = Study[EnergiesConfig, FitRun]

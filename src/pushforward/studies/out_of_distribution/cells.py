@@ -17,12 +17,12 @@ from pushforward.dequantize import bits_per_dimension
 from pushforward.errors import UserError, nearest
 from pushforward.evaluation import auroc
 from pushforward.experiments.families import Affine, Glow
-from pushforward.experiments.runs import environment
+from pushforward.experiments.runs import environment, finished_run
 from pushforward.experiments.session import purpose_key
 from pushforward.experiments.train.config import TrainConfig
 from pushforward.experiments.train.run import TrainRun
 from pushforward.states import DensityOfStates, TypicalSet, compare, from_data, from_draws
-from pushforward.studies.base import Study, finished_cell, finished_run, write_cell
+from pushforward.studies.base import Study, finished_cell, write_cell
 from pushforward.studies.out_of_distribution.config import OutOfDistributionConfig
 
 Result = dict[str, Any]

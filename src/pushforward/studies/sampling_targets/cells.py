@@ -13,7 +13,8 @@ from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.run import FitRun
 from pushforward.experiments.posterior.config import PosteriorConfig
 from pushforward.experiments.posterior.run import PosteriorRun
-from pushforward.studies.base import Study, finished_run
+from pushforward.experiments.runs import finished_run
+from pushforward.studies.base import Study
 from pushforward.studies.sampling_targets.config import SamplingTargetsConfig
 
 DRAWS, LEAST_SIDE = 20_000, 0.005

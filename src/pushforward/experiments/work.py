@@ -1,0 +1,114 @@
+"""Work in pieces that leave their results on the disk: done in turn in this process, or on a Ray cluster."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pushforward.errors import UserError
+from pushforward.experiments.cluster import Call, Cluster, Ended, connected
+from pushforward.experiments.registry import resolve
+
+LOOK_SECONDS, LOOK_SHARE = 1.0, 0.05
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of the work, which goes on where it was when it is done again.
+
+    Attributes:
+        name: of it.
+        function: `module:name` of what does it.
+        arguments: of the function, which can be pickled.
+        progress: how much of it the disk says is done, in [0, 1].
+    """
+
+    name: str
+    function: str
+    arguments: tuple[Any, ...]
+    progress: Callable[[], float] = lambda: 0.0
+
+
+def carry_out(title: str, pieces: Sequence[Piece], cluster: Cluster | None = None) -> dict[str, str]:
+    """Do every piece, and show how far all of them are in one line on standard error.
+
+    Args:
+        title: of the line.
+        pieces: those that are not done.
+        cluster: where; in this process, one after another, unless given.
+
+    Returns:
+        Of each piece that failed, why.
+
+    Raises:
+        UserError: the cluster cannot be used.
+    """
+    if not pieces:
+        return {}
+    calls = {piece.name: (piece.function, piece.arguments) for piece in pieces}
+    failed: dict[str, str] = {}
+    with nullcontext(_in_turn) if cluster is None else connected(cluster) as make, _watched(title, pieces) as done:
+        for name, complaint in make(calls):
+            if complaint is not None:
+                failed[name] = complaint
+            done(name, complaint)
+    return failed
+
+
+def _in_turn(calls: Mapping[str, Call]) -> Iterator[Ended]:
+    """Make calls in this process; as each ends, its name and what it complained of."""
+    for name, (function, arguments) in calls.items():
+        try:
+            resolve(function)(*arguments)
+        except (UserError, OSError) as error:
+            yield name, str(error)
+        else:
+            yield name, None
+
+
+@contextmanager
+def _watched(title: str, pieces: Sequence[Piece]) -> Iterator[Callable[[str, str | None], None]]:
+    """A line with how many are done and the time left, brought up to date by what the disk says of the others."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[count]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    waiting, failures = {piece.name: piece for piece in pieces}, 0
+    over = threading.Event()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=len(pieces), count=f"0/{len(pieces)}")
+
+        def show() -> None:
+            finished = len(pieces) - len(waiting)
+            count = f"{finished}/{len(pieces)}" + (f", {failures} failed" if failures else "")
+            partly = sum(piece.progress() for piece in list(waiting.values()))
+            progress.update(task, completed=finished + partly, count=count)
+
+        def look() -> None:
+            pause = LOOK_SECONDS
+            while not over.wait(pause):
+                began = time.perf_counter()
+                show()
+                pause = max(LOOK_SECONDS, (time.perf_counter() - began) / LOOK_SHARE)
+
+        def done(name: str, complaint: str | None) -> None:
+            nonlocal failures
+            del waiting[name]
+            failures += complaint is not None
+            show()
+
+        thread = threading.Thread(target=look, daemon=True)
+        thread.start()
+        try:
+            yield done
+        finally:
+            over.set()
+            thread.join()

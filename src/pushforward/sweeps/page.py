@@ -1,0 +1,177 @@
+"""What a sweep has found: a table, a file of it, and a page that compares the runs."""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.markup import escape
+from rich.table import Table as Printed
+
+from pushforward.drawing.page import Table, render, write_pictures
+from pushforward.drawing.text import DASH, number
+from pushforward.experiments.config import values_of
+from pushforward.experiments.registry import Measure
+from pushforward.experiments.terminal import wide_console
+from pushforward.experiments.words import configuration
+from pushforward.sweeps.figures import losses, measured_over
+from pushforward.sweeps.places import RUNS
+from pushforward.sweeps.sweep import Sweep, Swept
+
+SEED, TIME = "seed", "seconds"
+MOST_PRINTED = 40
+
+
+def write_sweep(sweep: Sweep, runs: Sequence[Swept]) -> Path:
+    """Write `sweep.csv` and the page of a sweep into its folder, and print its table, the best runs first.
+
+    Returns:
+        The path of `report.html`.
+    """
+    measures = [each for each in sweep.measures if any(each.of(run.result)[0] is not None for run in runs)]
+    ranked = _ranked(runs, measures)
+    table_file, report = (sweep.place.folder / name for name in ("sweep.csv", "report.html"))
+    _write_csv(table_file, sweep, runs, measures)
+    report.write_text(_page(sweep, runs, ranked, measures), encoding="utf-8")
+    sweep.place.publish([table_file, report])
+    console = wide_console()
+    table = Printed(title=escape(sweep.place.name), title_justify="left")
+    shown = _table(sweep, ranked, measures)
+    for index, column in enumerate(shown.columns):
+        table.add_column(escape(column), justify="left" if index < len(sweep.axes) else "right")
+    for row in shown.rows[:MOST_PRINTED]:
+        table.add_row(*map(escape, row))
+    console.print(table)
+    if len(ranked) > MOST_PRINTED:
+        console.print(
+            f"and {len(ranked) - MOST_PRINTED:,} more in the report and in {sweep.place.name}/{table_file.name}"
+        )
+    console.print(f"runs: {sweep.place.name}/{RUNS}", soft_wrap=True)
+    console.print(f"report: {sweep.place.name}/{report.name}", soft_wrap=True)
+    return report
+
+
+def _ranked(runs: Sequence[Swept], measures: Sequence[Measure]) -> list[Swept]:
+    """The runs from the best to the worst by the first measure, those without it last."""
+    if not measures or measures[0].better is None:
+        return list(runs)
+    sign = -1.0 if measures[0].better == "highest" else 1.0
+
+    def rank(run: Swept) -> float:
+        value = measures[0].of(run.result)[0]
+        return math.inf if value is None else sign * value
+
+    return sorted(runs, key=rank)
+
+
+def _table(sweep: Sweep, runs: Sequence[Swept], measures: Sequence[Measure]) -> Table:
+    rows = []
+    for run in runs:
+        numbers = [number(*each.of(run.result)) or DASH for each in measures]
+        rows.append([*run.varied.values(), *numbers, number(run.result.get(TIME)) or DASH, _note(run)])
+    columns = [*sweep.axes, *(each.label for each in measures), "time / s", ""]
+    return Table(columns, rows, emphasised=0 if measures and measures[0].better else None, text_columns=len(sweep.axes))
+
+
+def _note(run: Swept) -> str:
+    if run.complaint is not None:
+        return run.complaint
+    if run.run is None:
+        return "not started"
+    return "" if run.run.finished else "not finished"
+
+
+def _over_seeds(sweep: Sweep, runs: Sequence[Swept], measures: Sequence[Measure]) -> Table | None:
+    """Means over seeds and their standard errors, where there are other settings too."""
+    names = [name for name in sweep.axes if name != SEED]
+    if SEED not in sweep.axes or not names:
+        return None
+    rows = []
+    for values, members in groups(runs, names).items():
+        cells = []
+        for measure in measures:
+            found = [value for run in members if (value := measure.of(run.result)[0]) is not None]
+            error = None if len(found) < 2 else float(np.std(found, ddof=1) / np.sqrt(len(found)))
+            cells.append((number(float(np.mean(found)), error) if found else None) or DASH)
+        rows.append([*values, str(len(members)), *cells])
+    return Table([*names, "seeds", *(each.label for each in measures)], rows, text_columns=len(names))
+
+
+def groups(runs: Sequence[Swept], names: Sequence[str]) -> dict[tuple[str, ...], list[Swept]]:
+    """Runs that have the same values of some settings, by these values."""
+    found: dict[tuple[str, ...], list[Swept]] = {}
+    for run in runs:
+        found.setdefault(tuple(run.varied[name] for name in names), []).append(run)
+    return found
+
+
+def _page(sweep: Sweep, runs: Sequence[Swept], ranked: Sequence[Swept], measures: Sequence[Measure]) -> str:
+    finished = [run for run in ranked if run.result]
+    warnings = [f"{run.name}: {run.complaint}" for run in runs if run.complaint is not None]
+    warnings += [f"{run.name}: {warning}" for run in finished for warning in run.result["warnings"]]
+    drawings = [
+        (
+            "measure",
+            f"{measures[0].label} of every run" if measures else "",
+            "A dot a run, with its standard error; lines join runs that differ in this setting alone.",
+            measured_over(sweep.axes, finished, measures[0]) if finished and measures else None,
+        ),
+        (
+            "losses",
+            "Training",
+            "The mean loss between two records, of the best restart of each run. Large values of the first steps are "
+            "left outside.",
+            losses(finished),
+        ),
+    ]
+    environment = dict(finished[0].result["environment"]) if finished else {}
+    environment["time of all runs"] = f"{sum(run.result[TIME] for run in finished):,.0f} s"
+    varied = [[name, ", ".join(values)] for name, values in sweep.axes.items()]
+    shared = {name: value for name, value in values_of(sweep.config).items() if name not in sweep.axes}
+    return render(
+        sweep.place.name.rstrip("/").rpartition("/")[2],
+        verdict=_verdict(sweep, ranked, finished, measures),
+        results=_table(sweep, ranked, measures),
+        warnings=warnings,
+        pictures=write_pictures(sweep.place.folder / "figures", drawings),
+        restarts=_over_seeds(sweep, runs, measures),
+        restarts_heading="Over seeds: the mean and its standard error",
+        configuration=Table([], [*varied, *configuration(shared).rows]),
+        command=command(sweep),
+        environment=Table([], [[name, value] for name, value in environment.items()]),
+    )
+
+
+def _verdict(
+    sweep: Sweep, ranked: Sequence[Swept], finished: Sequence[Swept], measures: Sequence[Measure]
+) -> list[str]:
+    count = f"{len(finished):,} of {len(ranked):,} runs are finished."
+    if not finished or not measures or measures[0].better is None:
+        return [count]
+    best = finished[0]
+    where = ", ".join(f"{name} {value}" for name, value in best.varied.items())
+    return [
+        f"The {measures[0].better} {measures[0].label}, {number(*measures[0].of(best.result))}, is at {where}.",
+        count,
+    ]
+
+
+def command(sweep: Sweep) -> str:
+    """The command that made a sweep."""
+    words = sweep.config.command().split(" ", 2)
+    over = " ".join(f"{name}={','.join(values)}" for name, values in sweep.axes.items())
+    return f"pushforward sweep {words[2]} --over {over}"
+
+
+def _write_csv(path: Path, sweep: Sweep, runs: Sequence[Swept], measures: Sequence[Measure]) -> None:
+    columns = {each.name: each for each in measures}
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        errors = [each.error for each in measures if each.error is not None]
+        writer.writerow(["run", *sweep.axes, *columns, *errors, TIME, "note"])
+        for run in runs:
+            values: list[Any] = [measure.of(run.result)[0] for measure in measures]
+            values += [measure.of(run.result)[1] for measure in measures if measure.error is not None]
+            writer.writerow([run.name, *run.varied.values(), *values, run.result.get(TIME), _note(run)])

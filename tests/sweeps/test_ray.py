@@ -1,0 +1,103 @@
+"""Sweeps on a Ray cluster of two nodes: a worker that is killed, a head that is, and what they cost."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pushforward.experiments.fit.config import FitConfig
+from pushforward.experiments.runs import METRICS, open_run
+from pushforward.sweeps.grid import axes_of, runs_of
+
+ray = pytest.importorskip("ray")
+cluster_utils = pytest.importorskip("ray.cluster_utils")
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]
+
+DEADLINE = 400
+RUN = ("--restarts", "1", "--samples", "1000", "--frames", "0", "--batch-size", "64", "--length", "8")
+
+
+@pytest.fixture
+def cluster():
+    """A head and another node, of one core each."""
+    made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    made.wait_for_nodes()
+    yield made
+    made.shutdown()
+
+
+def started(out, address, steps, seeds="0..3"):
+    """A sweep over seeds on a cluster, in a process of its own."""
+    command = [sys.executable, "-m", "pushforward.cli", "sweep", "u1", "--over", f"seed={seeds}", "--steps", str(steps)]
+    return subprocess.Popen(
+        [*command, *RUN, "--out", str(out), "--ray", address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"},
+    )
+
+
+def until(condition, process):
+    """Wait for something that becomes true while a process runs."""
+    deadline = time.monotonic() + DEADLINE
+    while not (found := condition()):
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return found
+
+
+def under_way(out):
+    """A run with a checkpoint that a process of the cluster trains: its folder, that process, and its newest step."""
+    for holder in out.glob("runs/*/.holder"):
+        steps = [int(path.name) for path in (holder.parent / "checkpoints").glob("*") if path.name.isdigit()]
+        if steps and (found := re.match(r"process (\d+) on", holder.read_text())):
+            return holder.parent, int(found[1]), max(steps)
+    return None
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+
+
+def test_a_worker_that_is_killed_costs_the_steps_since_its_checkpoint(cluster, tmp_path):
+    out, steps = tmp_path / "sweep", 400_000
+    process = started(out, cluster.address, steps)
+    folder, worker, step = until(lambda: under_way(out), process)
+    before = [record for record in records(folder) if record["step"] <= step]
+    os.kill(worker, signal.SIGKILL)
+    told, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0, told
+    assert before
+    assert records(folder)[: len(before)] == before, "what was before the checkpoint is trained once"
+    for name in runs_of(FitConfig(target="u1"), axes_of(["seed=0..3"], FitConfig(target="u1"))):
+        run = open_run(out / "runs" / name)
+        assert run.finished
+        assert run.metrics[-1]["step"] == steps
+    assert (out / "report.html").is_file()
+
+
+def test_a_cluster_that_is_gone_is_told_and_the_sweep_goes_on_with_another(cluster, tmp_path):
+    out, steps = tmp_path / "sweep", 400_000
+    process = started(out, cluster.address, steps, "0,1")
+    folder, _, step = until(lambda: under_way(out), process)
+    before = [record for record in records(folder) if record["step"] <= step]
+    cluster.shutdown()
+    told, _ = process.communicate(timeout=DEADLINE)
+    assert process.returncode != 0
+    assert "the same command goes on" in told or "cluster" in told
+    cluster.__init__(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    cluster.wait_for_nodes()
+    again = started(out, cluster.address, steps, "0,1")
+    told, _ = again.communicate(timeout=DEADLINE)
+    assert again.returncode == 0, told
+    assert records(folder)[: len(before)] == before
+    assert open_run(folder).finished
