@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import ClassVar
 
 import jax
@@ -13,10 +12,10 @@ from pushforward import flows, targets
 from pushforward.drawing.page import Table
 from pushforward.experiments.config import TrainingConfig, check_positive
 from pushforward.experiments.registry import Kind, Measure
-from pushforward.experiments.runs import Run, finished_run
+from pushforward.experiments.runs import Run
 from pushforward.experiments.session import description, purpose_key, train
 from pushforward.objectives import free_energy
-from pushforward.studies.base import Study
+from pushforward.studies.base import Study, trained
 from pushforward.studies.config import StudyConfig
 from pushforward.studies.page import Described
 from pushforward.studies.registry import StudyKind
@@ -112,10 +111,9 @@ STUDY = StudyKind(
 )
 
 
-def run_cells(config):
+def run_cells(config, cluster=None):
     cells = [replace(KIND.presets["toy"], rate=rate, seed=config.seed) for rate in config.rates]
-    folder: Path = config.folder / "cells"
-    return Study(config, [finished_run(cell, folder / str(cell.rate)) for cell in cells])
+    return Study(config, trained(config, {str(cell.rate): cell for cell in cells}, cluster))
 
 
 def described(study):

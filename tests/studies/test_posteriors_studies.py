@@ -126,4 +126,4 @@ def test_data_that_cannot_be_had_are_no_failure_of_a_method(tmp_path, monkeypatc
     monkeypatch.setattr("pushforward.studies.posteriordb.cells.posteriors.load", lambda _: (None, {}))
     with pytest.raises(UserError, match="cannot download"):
         run_posteriordb(PosteriordbConfig("posteriordb", posteriors=("arK-arK",), out=tmp_path))
-    assert not list((tmp_path / "cells").iterdir())
+    assert not list(tmp_path.rglob("*.json"))

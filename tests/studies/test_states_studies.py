@@ -12,7 +12,7 @@ import pytest
 from pushforward.cli import main
 from pushforward.errors import UserError
 from pushforward.evaluation.means import mean_interval
-from pushforward.studies.density_of_states.cells import run_cells
+from pushforward.studies.density_of_states.cells import groups_of, measure_together
 from pushforward.studies.density_of_states.data import DIAGONALS, Cell, InflatedData
 from pushforward.studies.density_of_states.effort import Effort
 from pushforward.studies.density_of_states.flows import BASES, FLOWS
@@ -29,7 +29,8 @@ GRID = shlex.split(
 
 def results(cells, effort=EFFORT):
     found = {}
-    run_cells(cells, effort, 0, lambda cell, result: found.update({cell: result}))
+    for group in groups_of(cells, effort):
+        found |= dict(zip(group, measure_together(group, effort, 0)))
     return found
 
 

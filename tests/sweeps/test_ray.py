@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -101,3 +102,30 @@ def test_a_cluster_that_is_gone_is_told_and_the_sweep_goes_on_with_another(clust
     assert again.returncode == 0, told
     assert records(folder)[: len(before)] == before
     assert open_run(folder).finished
+
+
+STUDIES = (
+    "rezende-mohamed-figure-3 --targets u1 u2 --flows planar --lengths 1 --restarts 1 --steps 40",
+    "density-of-states-grid --manifolds segment-uniform --dims 2 --noises normal --variances 0.01 "
+    "--flows nice real-nvp --seeds 1 --steps 4 --width 4",
+)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_on_a_cluster_is_that_of_one_process(cluster, tmp_path, study):
+    """Cells that are runs, and cells that are files."""
+    words = shlex.split(study)
+    for name, ray_words in (("here", ()), ("there", ("--ray", cluster.address))):
+        command = [sys.executable, "-m", "pushforward.cli", "reproduce", *words, "--out", str(tmp_path / name)]
+        subprocess.run([*command, *ray_words], check=True, timeout=DEADLINE, capture_output=True)
+    here, there = (
+        [{**row, "seconds": 0, "steps_per_second": 0} for row in json.loads((tmp_path / name / file).read_text())]
+        for name in ("here", "there")
+        for file in (f"{words[0]}.json",)
+    )
+    assert len(here) == 2
+    for row, other in zip(here, there):
+        assert row.keys() == other.keys()
+        for key, value in row.items():
+            if isinstance(value, float):
+                assert other[key] == pytest.approx(value, rel=1e-3, abs=1e-4), key

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import tyro
 
+from pushforward.cli.cluster import Address, cluster_of
 from pushforward.cli.exits import INTERRUPTED
 from pushforward.cli.families import with_named_flow
 from pushforward.cli.fit import is_for_ladder
@@ -30,7 +31,7 @@ def sweep_command(arguments: list[str]) -> Callable[..., None]:
         over: tuple[str, ...] = (),
         out: str | None = None,
         command: Literal["fit", "train"] | None = None,
-        ray: tuple[str, ...] | None = None,
+        ray: Address = None,
         cpus_per_run: int = 1,
         gpus_per_run: float = 0.0,
         retries: int = 3,
@@ -50,26 +51,13 @@ def sweep_command(arguments: list[str]) -> Callable[..., None]:
             gpus_per_run: of a run on a cluster.
             retries: how often a run of a cluster goes on from its newest checkpoint after its process has died.
         """
-        from pushforward.experiments.cluster import Cluster
         from pushforward.sweeps.grid import axes_of
         from pushforward.sweeps.page import write_sweep
         from pushforward.sweeps.sweep import open_sweep
 
-        for flag, value, least in (
-            ("--cpus-per-run", cpus_per_run, 1),
-            ("--gpus-per-run", gpus_per_run, 0),
-            ("--retries", retries, 0),
-        ):
-            if not value >= least:
-                raise UserError(f"{flag} must be {least} or more, got {value}")
-        if ray is not None and len(ray) > 1:
-            raise UserError(f"--ray takes one address, got {' '.join(ray)}")
+        cluster = cluster_of(ray, cpus_per_run, gpus_per_run, retries)
         if isinstance(config, TrainConfig):
             config = of_preset(config, name)
-        cluster = None
-        if ray is not None:
-            cluster = Cluster(next(iter(ray), None), cpus_per_run, gpus_per_run, retries)
-            cluster.check()
         swept = open_sweep(config, axes_of(over, config), out)
         try:
             runs = swept.train(cluster)

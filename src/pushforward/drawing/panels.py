@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from pushforward.drawing.style import Drawing, Style
 from pushforward.drawing.surfaces import SAMPLES, highest_density_level
+from pushforward.drawing.text import MINUS
 from pushforward.quadrature import Box, Grid
 
 Colour = Literal["flow", "target"]
@@ -22,6 +23,7 @@ WIDTH = 6.0
 SATURATED_MASS = 0.02
 MOST_PAIRED = 4
 ACROSS = 4
+SHORT = EngFormatter(sep="")
 
 
 def coordinate(index: int) -> str:
@@ -73,6 +75,17 @@ def few_ticks(axes: Axes) -> None:
     """Ticks that do not run into those of the panel beside it."""
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(4, prune="both"))
+    short_ticks(axes)
+
+
+def short_ticks(axes: Axes) -> None:
+    """Numbers at ticks in few characters: 240k, 3M."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(_short)
+
+
+def _short(value: float, _: object) -> str:
+    return SHORT(value) if abs(value) >= 1e4 else f"{value:g}".replace("-", MINUS)
 
 
 def legend_above(axes: Axes) -> None:
@@ -220,7 +233,7 @@ def pairs(
                 axes.tick_params(labelleft=j == 0)
             else:
                 axes.set_visible(False)
-            axes.ticklabel_format(useOffset=False)
+            short_ticks(axes)
             axes.tick_params(labelbottom=i == shown - 1)
             if i == shown - 1:
                 axes.set_xlabel(labels[j], size=label_size)
@@ -253,7 +266,7 @@ def marginals(
             axes.set(yticks=[], xlim=box[index])
             axes.set_title(labels[index], size=9)
             axes.xaxis.set_major_locator(MaxNLocator(3))
-            axes.ticklabel_format(useOffset=False)
+            short_ticks(axes)
             axes.tick_params(labelsize=8)
             axes.spines[["top", "right", "left"]].set_visible(False)
         return figure

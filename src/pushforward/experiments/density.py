@@ -68,9 +68,10 @@ def write_densities(
         encoder = model.encoder
         if is_table(given):
             raise UserError(f"--given takes COLUMN=VALUE for `density`; {points.name} may hold the contexts too")
+        one = one_context(encoder, given) if given else None
         rows, contexts = read_points(points, columns, None if given else encoder, text)
-        if given:
-            contexts = np.broadcast_to(one_context(encoder, given), (len(rows), len(encoder.columns)))
+        if one is not None:
+            contexts = np.broadcast_to(one, (len(rows), len(encoder.columns)))
         warnings = encoder.outside(contexts)
     elif given:
         raise UserError(f"{run.folder} holds no conditional density: leave --given {brief(given[0])} out")

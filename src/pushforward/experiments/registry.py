@@ -27,12 +27,14 @@ class Measure:
         name: in the result; of one inside another, both, with a dot between.
         error: name of its standard error, where it has one.
         better: whether the lowest or the highest is best, or nothing is.
+        share: whether it is shown as a percentage.
     """
 
     label: str
     name: str
     error: str | None = None
     better: Literal["lowest", "highest"] | None = None
+    share: bool = False
 
     def of(self, result: Mapping[str, Any]) -> tuple[float | None, float | None]:
         """The number in a result, and its standard error."""

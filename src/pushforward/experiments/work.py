@@ -1,10 +1,12 @@
 """Work in pieces that leave their results on the disk: done in turn in this process, or on a Ray cluster."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from pushforward.errors import UserError
 from pushforward.experiments.cluster import Call, Cluster, Ended, connected
+from pushforward.experiments.config import RunConfig
 from pushforward.experiments.registry import resolve
+from pushforward.experiments.runs import METRICS, finished_run
 
 LOOK_SECONDS, LOOK_SHARE = 1.0, 0.05
 
@@ -60,6 +64,28 @@ def carry_out(title: str, pieces: Sequence[Piece], cluster: Cluster | None = Non
     return failed
 
 
+def training(name: str, config: RunConfig, folder: Path) -> Piece:
+    """The training of a run in a folder that all processes see."""
+    steps, metrics = getattr(config, "steps", None), folder.absolute() / METRICS
+
+    def progress() -> float:
+        return 0.0 if steps is None else min(1.0, _last_step(metrics) / steps)
+
+    return Piece(name, f"{__name__}:train", (config, folder.absolute()), progress)
+
+
+def train(config: RunConfig, folder: Path) -> None:
+    """Train a run, unless it is finished."""
+    finished_run(config, folder, quiet=True)
+
+
+def _last_step(metrics: Path) -> int:
+    """The step of the last whole record of a run."""
+    lines = metrics.read_bytes().splitlines(keepends=True) if metrics.is_file() else []
+    whole = [line for line in lines[-2:] if line.endswith(b"\n")]
+    return int(json.loads(whole[-1])["step"]) if whole else 0
+
+
 def _in_turn(calls: Mapping[str, Call]) -> Iterator[Ended]:
     """Make calls in this process; as each ends, its name and what it complained of."""
     for name, (function, arguments) in calls.items():
@@ -79,7 +105,7 @@ def _watched(title: str, pieces: Sequence[Piece]) -> Iterator[Callable[[str, str
         BarColumn(bar_width=24),
         TextColumn("{task.fields[count]}"),
         TimeElapsedColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
+        TimeRemainingColumn(),
     )
     waiting, failures = {piece.name: piece for piece in pieces}, 0
     over = threading.Event()

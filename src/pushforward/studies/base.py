@@ -1,12 +1,17 @@
 """What a study is: runs in folders or cells in files, so that an interrupted one goes on where it was."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pushforward.errors import UserError
+from pushforward.experiments.cluster import Cluster
+from pushforward.experiments.config import RunConfig
 from pushforward.experiments.registry import resolve
+from pushforward.experiments.runs import RESULT, environment, finished_run
+from pushforward.experiments.work import Piece, carry_out, training
 from pushforward.programs import forget_programs
 from pushforward.studies import registry
 from pushforward.studies.config import StudyConfig
@@ -28,18 +33,102 @@ class Study(Generic[C, R]):
     runs: list[R]
 
 
-def run_study(config: StudyConfig) -> Study[Any, Any]:
+@dataclass(frozen=True)
+class Cells:
+    """Cells of a study that are measured together, each in a file of its own.
+
+    Attributes:
+        paths: of the files.
+        settings: what they depend on, as JSON has it.
+        function: `module:name` of what measures them: it gives the result of each.
+        arguments: of the function, which can be pickled.
+    """
+
+    paths: tuple[Path, ...]
+    settings: Mapping[str, Any]
+    function: str
+    arguments: tuple[Any, ...]
+
+    @staticmethod
+    def one(path: Path, settings: Mapping[str, Any], function: str, *arguments: Any) -> "Cells":
+        """A cell that is measured alone, by a function that gives its result."""
+        return Cells((path,), settings, f"{__name__}:alone", (function, *arguments))
+
+
+def run_study(config: StudyConfig, cluster: Cluster | None = None) -> Study[Any, Any]:
     """Run every cell of a study that is not finished yet.
+
+    Args:
+        config: its settings.
+        cluster: a Ray cluster whose machines see its folder; in this process, one cell after another, unless given.
 
     Raises:
         UserError: there is no such study, or one of its cells cannot be run.
     """
     cells = registry.study(config.study).cells
     config.check()
-    return resolve(cells)(config)
+    return resolve(cells)(config, cluster)
 
 
-def finished_cell(path: Path, settings: dict[str, Any]) -> bool:
+def measured(config: StudyConfig, cells: Sequence[Cells], cluster: Cluster | None) -> list[dict[str, Any]]:
+    """What is in the files of cells, each measured unless it is there.
+
+    Raises:
+        UserError: a cell cannot be measured, or its file was made with other settings.
+    """
+    waiting = [each for each in cells if not all(finished_cell(path, each.settings) for path in each.paths)]
+    pieces = [Piece(each.paths[0].stem, f"{__name__}:measure", (each,)) for each in waiting]
+    done(config, pieces, cluster)
+    return [json.loads(path.read_text()) for each in cells for path in each.paths]
+
+
+def trained(
+    config: StudyConfig, runs: Mapping[str, RunConfig], cluster: Cluster | None, folder: str = "cells"
+) -> list[Any]:
+    """The runs of a study by the names of their folders, each trained unless it is finished.
+
+    Args:
+        config: of the study.
+        runs: their settings.
+        cluster: see `run_study`.
+        folder: of that of the study, in which they are.
+
+    Raises:
+        UserError: a run cannot be trained, or its folder holds one with other settings.
+    """
+    folders = {name: config.folder / folder / name for name in runs}
+    waiting = [name for name in runs if not (folders[name] / RESULT).is_file()]
+    done(config, [training(name, runs[name], folders[name]) for name in waiting], cluster)
+    return [finished_run(each, folders[name]) for name, each in runs.items()]
+
+
+def done(config: StudyConfig, pieces: Sequence[Piece], cluster: Cluster | None) -> None:
+    """Do pieces of a study.
+
+    Raises:
+        UserError: one of them fails; the others are done.
+    """
+    for complaint in carry_out(config.study, pieces, cluster).values():
+        raise UserError(complaint)
+
+
+def measure(cells: Cells) -> None:
+    """Measure cells, and write the file of each."""
+    for path, result in zip(cells.paths, resolve(cells.function)(*cells.arguments)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        content = {**result, "settings": cells.settings, "environment": environment()}
+        partial.write_text(json.dumps(content, allow_nan=False) + "\n")
+        partial.replace(path)
+    forget_programs()
+
+
+def alone(function: str, *arguments: Any) -> list[dict[str, Any]]:
+    """The result of a cell that is measured alone."""
+    return [resolve(function)(*arguments)]
+
+
+def finished_cell(path: Path, settings: Mapping[str, Any]) -> bool:
     """Whether the file of a cell is there.
 
     Raises:
@@ -50,11 +139,3 @@ def finished_cell(path: Path, settings: dict[str, Any]) -> bool:
     if json.loads(path.read_text())["settings"] != settings:
         raise UserError(f"{path} was made with other settings; choose another --out")
     return True
-
-
-def write_cell(path: Path, result: dict[str, Any]) -> None:
-    """Write the file of a cell, whole or not at all, and forget the programs of the cells before if they are many."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(result, allow_nan=False) + "\n")
-    partial.replace(path)
-    forget_programs()

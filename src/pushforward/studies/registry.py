@@ -33,7 +33,8 @@ class StudyKind:
     Attributes:
         config: its settings where the command does not say otherwise, a `StudyConfig`.
         summary: a line, that `pushforward list` shows.
-        cells: the function from the settings to the finished `Study`, which runs what is not on the disk yet.
+        cells: the function from the settings, and a Ray cluster or None, to the finished `Study`, which runs what is
+            not on the disk yet.
         page: the function from the finished study to its words, table and figures, as a `Described`.
     """
 

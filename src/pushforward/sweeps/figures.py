@@ -20,7 +20,9 @@ MOST_LINES, LINE = 8, 80
 
 
 def measured_over(axes: Grid, runs: Sequence[Swept], measure: Measure) -> Drawing | None:
-    """A measure against the setting with the most values, seeds aside; a line for each combination of the others.
+    """A measure against the setting with the most values, seeds aside; a colour for each combination of the others.
+
+    Numbers come before words, and only they are joined by lines.
 
     Args:
         axes: the settings that vary.
@@ -28,7 +30,8 @@ def measured_over(axes: Grid, runs: Sequence[Swept], measure: Measure) -> Drawin
         measure: of them.
     """
     names = [name for name in axes if name != SEED] or [SEED]
-    along = max(names, key=lambda name: len(axes[name]))
+    along = max(names, key=lambda name: (_are_numbers(axes[name]), len(axes[name])))
+    joined = _are_numbers(axes[along])
     others = [name for name in names if name != along]
     places = {word: index for index, word in enumerate(_ordered(runs, along))}
     lines: dict[str, list[Swept]] = {}
@@ -44,8 +47,10 @@ def measured_over(axes: Grid, runs: Sequence[Swept], measure: Measure) -> Drawin
                 continue
             x, y, error = np.array(known).T
             means = [(place, y[x == place].mean()) for place in np.unique(x)]
-            panel.plot(*np.transpose(means), color=colour, linewidth=1.4, label=label)
-            panel.errorbar(x, y, error, color=colour, linestyle="none", marker="o", markersize=4, linewidth=1)
+            panel.plot(*np.transpose(means), color=colour, linewidth=1.4 if joined else 0)
+            panel.errorbar(
+                x, y, error, color=colour, linestyle="none", marker="o", markersize=4, elinewidth=1, label=label
+            )
         panel.set_xticks(range(len(places)), list(places))
         panel.set(xlabel=along, ylabel=measure.label, xlim=(-0.3, len(places) - 0.7))
         _finish(panel, list(lines))
@@ -94,10 +99,14 @@ def _label(run: Swept) -> str:
 def _ordered(runs: Sequence[Swept], name: str) -> list[str]:
     """The values of a setting: numbers by size, words as they come."""
     words = list(dict.fromkeys(run.varied[name] for run in runs))
+    return sorted(words, key=float) if _are_numbers(words) else words
+
+
+def _are_numbers(words: Sequence[str]) -> bool:
     try:
-        return sorted(words, key=float)
+        return bool([float(word) for word in words])
     except ValueError:
-        return words
+        return False
 
 
 def _panel(labels: Sequence[str]) -> tuple[Figure, Axes]:

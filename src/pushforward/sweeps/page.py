@@ -15,7 +15,7 @@ from pushforward.drawing.text import DASH, number
 from pushforward.experiments.config import values_of
 from pushforward.experiments.registry import Measure
 from pushforward.experiments.terminal import wide_console
-from pushforward.experiments.words import configuration
+from pushforward.experiments.words import configuration, percentage
 from pushforward.sweeps.figures import losses, measured_over
 from pushforward.sweeps.places import RUNS
 from pushforward.sweeps.sweep import Sweep, Swept
@@ -69,10 +69,16 @@ def _ranked(runs: Sequence[Swept], measures: Sequence[Measure]) -> list[Swept]:
 def _table(sweep: Sweep, runs: Sequence[Swept], measures: Sequence[Measure]) -> Table:
     rows = []
     for run in runs:
-        numbers = [number(*each.of(run.result)) or DASH for each in measures]
+        numbers = [_shown(each, *each.of(run.result)) for each in measures]
         rows.append([*run.varied.values(), *numbers, number(run.result.get(TIME)) or DASH, _note(run)])
     columns = [*sweep.axes, *(each.label for each in measures), "time / s", ""]
+    if not any(row[-1] for row in rows):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Table(columns, rows, emphasised=0 if measures and measures[0].better else None, text_columns=len(sweep.axes))
+
+
+def _shown(measure: Measure, value: float | None, error: float | None = None) -> str:
+    return (percentage(value) if measure.share else number(value, error)) or DASH
 
 
 def _note(run: Swept) -> str:
@@ -94,7 +100,7 @@ def _over_seeds(sweep: Sweep, runs: Sequence[Swept], measures: Sequence[Measure]
         for measure in measures:
             found = [value for run in members if (value := measure.of(run.result)[0]) is not None]
             error = None if len(found) < 2 else float(np.std(found, ddof=1) / np.sqrt(len(found)))
-            cells.append((number(float(np.mean(found)), error) if found else None) or DASH)
+            cells.append(_shown(measure, float(np.mean(found)) if found else None, error))
         rows.append([*values, str(len(members)), *cells])
     return Table([*names, "seeds", *(each.label for each in measures)], rows, text_columns=len(names))
 
@@ -115,7 +121,7 @@ def _page(sweep: Sweep, runs: Sequence[Swept], ranked: Sequence[Swept], measures
         (
             "measure",
             f"{measures[0].label} of every run" if measures else "",
-            "A dot a run, with its standard error; lines join runs that differ in this setting alone.",
+            "A dot a run, with its standard error; lines join the means of runs that differ in this number alone.",
             measured_over(sweep.axes, finished, measures[0]) if finished and measures else None,
         ),
         (
@@ -169,9 +175,9 @@ def _write_csv(path: Path, sweep: Sweep, runs: Sequence[Swept], measures: Sequen
     columns = {each.name: each for each in measures}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        errors = [each.error for each in measures if each.error is not None]
+        errors = {each.error: each for each in measures if each.error is not None}
         writer.writerow(["run", *sweep.axes, *columns, *errors, TIME, "note"])
         for run in runs:
             values: list[Any] = [measure.of(run.result)[0] for measure in measures]
-            values += [measure.of(run.result)[1] for measure in measures if measure.error is not None]
+            values += [measure.of(run.result)[1] for measure in errors.values()]
             writer.writerow([run.name, *run.varied.values(), *values, run.result.get(TIME), _note(run)])

@@ -1,6 +1,5 @@
 """Where the runs of a sweep are: folders that every process sees, or archives under an address of fsspec."""
 
-import json
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,9 +10,9 @@ from typing import Protocol, runtime_checkable
 from pushforward.errors import UserError
 from pushforward.experiments.config import RunConfig
 from pushforward.experiments.locks import HOLDER, LOCK, locked
-from pushforward.experiments.runs import METRICS, RESULT, finished_run
+from pushforward.experiments.runs import RESULT, finished_run
 from pushforward.experiments.storage import Kept, Storage
-from pushforward.experiments.work import Piece
+from pushforward.experiments.work import Piece, training
 
 SWEEP, RUNS = "sweep.yaml", "runs"
 
@@ -97,12 +96,7 @@ class Folder:
         return {name for name in names if (self._of(name) / RESULT).is_file()}
 
     def piece(self, name: str, config: RunConfig) -> Piece:
-        folder, steps = self._of(name).absolute(), getattr(config, "steps", None)
-
-        def progress() -> float:
-            return 0.0 if steps is None else min(1.0, _last_step(folder / METRICS) / steps)
-
-        return Piece(name, f"{__name__}:train_here", (config, folder), progress)
+        return training(name, config, self._of(name))
 
     def gather(self, names: Collection[str]) -> None:
         pass
@@ -164,11 +158,6 @@ class Elsewhere:
             self.storage.write(str(file.relative_to(self.folder)), file.read_bytes())
 
 
-def train_here(config: RunConfig, folder: Path) -> None:
-    """Train a run in its folder, unless it is finished."""
-    finished_run(config, folder, quiet=True)
-
-
 def train_elsewhere(config: RunConfig, storage: Storage, name: str) -> None:
     """Train a run in a folder of this process, kept as an archive at checkpoints and in the end."""
     with tempfile.TemporaryDirectory(prefix="pushforward-run-") as folder:
@@ -185,10 +174,3 @@ def _archive(name: str) -> str:
 
 def _result(name: str) -> str:
     return f"{name}.json"
-
-
-def _last_step(metrics: Path) -> int:
-    """The step of the last whole record of a run."""
-    lines = metrics.read_bytes().splitlines(keepends=True) if metrics.is_file() else []
-    whole = [line for line in lines[-2:] if line.endswith(b"\n")]
-    return int(json.loads(whole[-1])["step"]) if whole else 0

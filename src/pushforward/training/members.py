@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
-from jaxtyping import PyTree
+from jaxtyping import Array, Key, PyTree
 
 from pushforward.batches import BATCH
+from pushforward.devices import compiled_for_one_call
 from pushforward.errors import UserError
 from pushforward.types import PRNGKeyArray
 
@@ -33,7 +34,17 @@ def ensemble(make: Callable[[PRNGKeyArray], M], key: PRNGKeyArray, members: int)
         key: split among the members.
         members: how many.
     """
-    return eqx.filter_jit(eqx.filter_vmap(make))(jax.random.split(key, members))
+    keys, static = jax.random.split(key, members), list[Any]()
+    if isinstance(keys, jax.core.Tracer):  # inside of another program
+        return eqx.filter_vmap(make)(keys)
+
+    def arrays(keys: Key[Array, " members"]) -> PyTree:
+        made, rest = eqx.partition(eqx.filter_vmap(make)(keys), eqx.is_array)
+        static.append(rest)
+        return made
+
+    made = jax.jit(arrays, compiler_options=compiled_for_one_call())(keys)
+    return eqx.combine(made, static[-1])
 
 
 def member(models: M, index: int) -> M:

@@ -15,7 +15,7 @@ KIND = Kind(
     measures=(
         Measure("KL(q‖p)", "kl", "kl_std_error", "lowest"),
         Measure("free energy", "free_energy", "kl_std_error", "lowest"),
-        Measure("ESS", "ess_fraction", better="highest"),
+        Measure("ESS", "ess_fraction", better="highest", share=True),
         Measure("k-hat", "k_hat", better="lowest"),
     ),
 )

@@ -14,7 +14,7 @@ KIND = Kind(
     measures=(
         Measure("ELBO", "best.elbo", "best.elbo_std_error", "highest"),
         Measure("log Z", "best.log_z", "best.log_z_std_error"),
-        Measure("ESS", "best.ess_fraction", better="highest"),
+        Measure("ESS", "best.ess_fraction", better="highest", share=True),
         Measure("k-hat", "best.k_hat", better="lowest"),
     ),
     files=("flow.pf", "draws.npz", "chains.npz", "posterior.nc"),

@@ -1,7 +1,7 @@
 """What volume preservation costs on inflated manifolds: the grid of a thesis on densities of states, and beyond."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby, product
 from typing import Any
@@ -11,9 +11,8 @@ import numpy as np
 
 from pushforward import training
 from pushforward.evaluation.means import mean_interval
-from pushforward.experiments.progress import counting_progress
-from pushforward.experiments.runs import environment
-from pushforward.studies.base import Study, finished_cell, write_cell
+from pushforward.experiments.cluster import Cluster
+from pushforward.studies.base import Cells, Study, finished_cell, measured
 from pushforward.studies.density_of_states.config import StatesStudyConfig
 from pushforward.studies.density_of_states.data import DIAGONALS, Cell
 from pushforward.studies.density_of_states.effort import PAPER, SMOKE, Effort
@@ -75,32 +74,32 @@ BOUND = Axes(
 )
 
 
-def run_grid(config: StatesStudyConfig) -> StatesStudy:
+def run_grid(config: StatesStudyConfig, cluster: Cluster | None = None) -> StatesStudy:
     """Segments x D x noise x NICE, Real VP, Real NVP: the grid of the thesis on densities of states, 5 seeds a cell."""
-    return _run(config, GRID)
+    return _run(config, GRID, cluster)
 
 
-def run_dimension(config: StatesStudyConfig) -> StatesStudy:
+def run_dimension(config: StatesStudyConfig, cluster: Cluster | None = None) -> StatesStudy:
     """Manifolds of d = 1 to 35 dimensions in D = 36: up to which d/D volume preservation costs nothing."""
-    return _run(config, DIMENSION)
+    return _run(config, DIMENSION, cluster)
 
 
-def run_noise(config: StatesStudyConfig) -> StatesStudy:
+def run_noise(config: StatesStudyConfig, cluster: Cluster | None = None) -> StatesStudy:
     """Noise that matches the base of the flow, and noise that does not."""
-    return _run(config, NOISE)
+    return _run(config, NOISE, cluster)
 
 
-def run_diagonal(config: StatesStudyConfig) -> StatesStudy:
+def run_diagonal(config: StatesStudyConfig, cluster: Cluster | None = None) -> StatesStudy:
     """What a final diagonal scale is worth, trained, fixed or matched to the noise, and to Real NVP too."""
-    return _run(config, DIAGONAL)
+    return _run(config, DIAGONAL, cluster)
 
 
-def run_bound(config: StatesStudyConfig) -> StatesStudy:
+def run_bound(config: StatesStudyConfig, cluster: Cluster | None = None) -> StatesStudy:
     """What six families lose on six manifolds in D = 4, beside the bound that no volume-preserving one can pass."""
-    return _run(config, BOUND)
+    return _run(config, BOUND, cluster)
 
 
-def _run(config: StatesStudyConfig, axes: Axes) -> StatesStudy:
+def _run(config: StatesStudyConfig, axes: Axes, cluster: Cluster | None) -> StatesStudy:
     """Every cell that is not on the disk yet; each is written as soon as it is done."""
     given = {name: getattr(config, name) for name in vars(axes) if getattr(config, name) is not None}
     axes = replace(axes, **given)
@@ -124,54 +123,49 @@ def _run(config: StatesStudyConfig, axes: Axes) -> StatesStudy:
             axes.diagonals,
         )
     ]
-    for cell in cells:
-        check_cell(cell)
     folder = config.folder / "cells"
     settings = {**asdict(effort), "seed": config.seed}
     waiting = [cell for cell in cells if not finished_cell(folder / f"{cell.name}.json", settings)]
-    folder.mkdir(parents=True, exist_ok=True)
-    with counting_progress(config.study, len(cells), "cells") as on_progress:
-        done = len(cells) - len(waiting)
-
-        def write(cell: Cell, result: Result) -> None:
-            nonlocal done
-            write_cell(folder / f"{cell.name}.json", {**result, "settings": settings, "environment": environment()})
-            done += 1
-            on_progress(done)
-
-        run_cells(waiting, effort, config.seed, write)
+    together = [
+        Cells(
+            tuple(folder / f"{cell.name}.json" for cell in group),
+            settings,
+            f"{__name__}:measure_together",
+            (group, effort, config.seed),
+        )
+        for group in groups_of(waiting, effort)
+    ]
+    measured(config, together, cluster)
     return Study(config, [json.loads((folder / f"{cell.name}.json").read_text()) for cell in cells])
 
 
-def run_cells(
-    cells: Sequence[Cell], effort: Effort, seed: int, on_result: Callable[[Cell, dict[str, Any]], None]
-) -> None:
-    """Train and measure every cell; `on_result` gets each as soon as it is done.
+def groups_of(cells: Sequence[Cell], effort: Effort) -> list[list[Cell]]:
+    """Cells that are trained in one program: those of one D, flow, base, diagonal and kind of noise.
 
-    Cells of one D, flow, base, diagonal and kind of noise are trained in one program, as many at a time as `effort`
-    allows. The result of a cell does not depend on the cells beside it, but for rounding.
+    They are as many at a time as `effort` allows. The result of a cell does not depend on the cells beside it, but for
+    rounding.
 
     Raises:
         UserError: a cell has an unknown name in it, or its density is not known exactly.
     """
+    for cell in cells:
+        check_cell(cell)
 
     def program(cell: Cell) -> tuple[Any, ...]:
         return cell.dim, cell.flow, cell.noise, cell.base, cell.diagonal
 
-    for cell in cells:
-        check_cell(cell)
     at_once = max(1, effort.side_by_side // effort.seeds)
+    groups = []
     for _, group in groupby(sorted(cells, key=program), key=program):
-        together = list(group)
-        for start in range(0, len(together), at_once):
-            part = together[start : start + at_once]
-            for cell, result in zip(part, _run_together(part, effort, seed)):
-                on_result(cell, result)
+        alike = list(group)
+        groups += [alike[start : start + at_once] for start in range(0, len(alike), at_once)]
+    return groups
 
 
-def _run_together(cells: list[Cell], effort: Effort, seed: int) -> list[dict[str, Any]]:
+def measure_together(cells: list[Cell], effort: Effort, seed: int) -> list[dict[str, Any]]:
+    """The results of cells of one group."""
     trained, data = train_together(cells, effort, seed)
-    measured = measure(trained.model, data, jax.random.fold_in(jax.random.key(seed), 3))
+    found = measure(trained.model, data, jax.random.fold_in(jax.random.key(seed), 3))
     assert trained.best_steps is not None
     seconds = trained.records[-1].seconds / len(cells)
     results = []
@@ -179,7 +173,7 @@ def _run_together(cells: list[Cell], effort: Effort, seed: int) -> list[dict[str
         members = range(index * effort.seeds, (index + 1) * effort.seeds)
         rows = [
             {
-                **judged(each, training.member(trained.model.flow, i), training.member(measured, i)),
+                **judged(each, training.member(trained.model.flow, i), training.member(found, i)),
                 "best_step": int(trained.best_steps[i]),
                 "diverged_at": (divergence := trained.divergences[i]) and divergence.step,
             }
@@ -187,7 +181,7 @@ def _run_together(cells: list[Cell], effort: Effort, seed: int) -> list[dict[str
         ]
         result = {"cell": asdict(each.cell), "truth": each.truth, "members": rows, "seconds": seconds}
         if each.log_p is not None:
-            gaps = each.log_p - np.asarray(measured.log_q[members.start : members.stop], np.float64)
+            gaps = each.log_p - np.asarray(found.log_q[members.start : members.stop], np.float64)
             result["intervals"] = {"kl": mean_interval(gaps)}
         results.append(result)
     return results

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.errors import UserError, nearest
+from pushforward.experiments.cluster import Cluster
 from pushforward.experiments.dlgm.config import DlgmConfig, EvaluateConfig
 from pushforward.experiments.dlgm.evaluation import run_evaluation
 from pushforward.experiments.dlgm.presets import PRESETS
 from pushforward.experiments.dlgm.run import DlgmRun
 from pushforward.experiments.families import Planar
-from pushforward.experiments.runs import finished_run, open_run
-from pushforward.studies.base import Study
+from pushforward.experiments.runs import open_run
+from pushforward.experiments.work import Piece
+from pushforward.studies.base import Study, done, trained
 from pushforward.studies.dlgm.config import DlgmStudyConfig
 
 
@@ -58,23 +60,27 @@ AMORTISED: dict[str, dict[str, Any]] = {
 }
 
 
-def run_figure_4(config: DlgmStudyConfig) -> DlgmStudy:
+def run_figure_4(config: DlgmStudyConfig, cluster: Cluster | None = None) -> DlgmStudy:
     """F, KL(q || p(z|x)) and -log p(x) of MNIST against K, planar and NICE (Rezende & Mohamed, 2015, Figure 4)."""
-    return _run(config, PRESETS["dlgm-mnist"], FIGURE_4, PAPER)
+    return _run(config, cluster, PRESETS["dlgm-mnist"], FIGURE_4, PAPER)
 
 
-def run_table_3(config: DlgmStudyConfig) -> DlgmStudy:
+def run_table_3(config: DlgmStudyConfig, cluster: Cluster | None = None) -> DlgmStudy:
     """-log p(x) of CIFAR-10 patches against K (Rezende & Mohamed, 2015, Table 3)."""
-    return _run(config, PRESETS["dlgm-cifar-patches"], TABLE_3, replace(PAPER, lengths=(0, 2, 5, 10)))
+    return _run(config, cluster, PRESETS["dlgm-cifar-patches"], TABLE_3, replace(PAPER, lengths=(0, 2, 5, 10)))
 
 
-def run_amortised_or_static(config: DlgmStudyConfig) -> DlgmStudy:
+def run_amortised_or_static(config: DlgmStudyConfig, cluster: Cluster | None = None) -> DlgmStudy:
     """Flow parameters emitted for each image, or shared by all and started well or not, on MNIST."""
-    return _run(config, PRESETS["dlgm-mnist"], AMORTISED, replace(PAPER, lengths=(0, 10, 20)))
+    return _run(config, cluster, PRESETS["dlgm-mnist"], AMORTISED, replace(PAPER, lengths=(0, 10, 20)))
 
 
 def _run(
-    config: DlgmStudyConfig, model: DlgmConfig, series: Mapping[str, Mapping[str, Any]], paper: Budget
+    config: DlgmStudyConfig,
+    cluster: Cluster | None,
+    model: DlgmConfig,
+    series: Mapping[str, Mapping[str, Any]],
+    paper: Budget,
 ) -> DlgmStudy:
     """Every cell of a study; K = 0 is the same model in each series, and is run once."""
     budget = _budget(config, paper)
@@ -82,7 +88,7 @@ def _run(
     for name in names:
         if name not in series:
             raise UserError(f"unknown series {name!r}{nearest(name, series)}; there are {', '.join(series)}")
-    cells = []
+    runs, lines = {}, []
     for seed in range(config.seed, config.seed + budget.seeds):
         for name in names:
             for length in sorted(budget.lengths):
@@ -92,8 +98,17 @@ def _run(
                 cell = replace(model, length=length, seed=seed, steps=budget.steps, **settings)
                 if config.budget == "smoke":
                     cell = replace(cell, annealing_steps=100, validate_every=100, test_draws=2)
-                cells.append(Cell(name if length else "no flow", _evaluated(config, budget, cell, name)))
-    return Study(config, cells)
+                runs[f"{_folder(name, length)}-seed-{seed}"] = cell
+                lines.append(name if length else "no flow")
+    found = [_as_dlgm(run) for run in trained(config, runs, cluster)]
+    wanted = [[each for each in _evaluations(budget, run) if not _is_done(run, each)] for run in found]
+    pieces = [
+        Piece(f"{run.folder.name} evaluated", f"{__name__}:evaluate", (run.folder.absolute(), each))
+        for run, each in zip(found, wanted)
+        if each
+    ]
+    done(config, pieces, cluster)
+    return Study(config, [Cell(line, _as_dlgm(open_run(run.folder))) for line, run in zip(lines, found)])
 
 
 def _budget(config: DlgmStudyConfig, paper: Budget) -> Budget:
@@ -103,32 +118,39 @@ def _budget(config: DlgmStudyConfig, paper: Budget) -> Budget:
     return replace(budget, **given)
 
 
-def _evaluated(config: DlgmStudyConfig, budget: Budget, cell: DlgmConfig, series: str) -> DlgmRun:
-    name = f"{series.replace(', ', '-')}-{cell.length}" if cell.length else "0"
-    folder = config.folder / "cells" / f"{name}-seed-{cell.seed}"
-    run: DlgmRun = finished_run(cell, folder)
+def _folder(series: str, length: int) -> str:
+    return f"{series.replace(', ', '-')}-{length}" if length else "0"
+
+
+def _evaluations(budget: Budget, run: DlgmRun) -> list[EvaluateConfig]:
+    """What a trained model is judged by."""
     images = len(run.dataset.test)
-    estimators = [EvaluateConfig(run=folder, points=min(budget.images, images), draws=budget.draws)]
+    estimators = [EvaluateConfig(run=run.folder, points=min(budget.images, images), draws=budget.draws)]
     if budget.annealed_images:
         estimators.append(
             EvaluateConfig(
-                run=folder,
+                run=run.folder,
                 estimator="ais",
                 points=min(budget.annealed_images, images),
                 chains=budget.chains,
                 temperatures=budget.temperatures,
             )
         )
-    for evaluation in estimators:
-        run = _opened(folder)
-        done = run.result.get("evaluations", {}).get(evaluation.estimator)
-        if done is None or done["command"] != evaluation.command():
-            run_evaluation(run, evaluation)
-    return _opened(folder)
+    return estimators
 
 
-def _opened(folder: Path) -> DlgmRun:
-    run = open_run(folder)
+def _is_done(run: DlgmRun, evaluation: EvaluateConfig) -> bool:
+    there = run.result.get("evaluations", {}).get(evaluation.estimator)
+    return there is not None and there["command"] == evaluation.command()
+
+
+def evaluate(folder: Path, evaluations: list[EvaluateConfig]) -> None:
+    """Judge a trained model."""
+    for evaluation in evaluations:
+        run_evaluation(_as_dlgm(open_run(folder)), evaluation, quiet=True)
+
+
+def _as_dlgm(run: Any) -> DlgmRun:
     if not isinstance(run, DlgmRun):
-        raise UserError(f"{folder} holds another run; choose another --out")
+        raise UserError(f"{run.folder} holds another run; choose another --out")
     return run

@@ -2,16 +2,16 @@
 
 from itertools import product
 
+from pushforward.experiments.cluster import Cluster
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.run import FitRun
-from pushforward.experiments.runs import finished_run
-from pushforward.studies.base import Study
+from pushforward.studies.base import Study, trained
 from pushforward.studies.energies.config import EnergiesConfig
 
 EnergiesStudy = Study[EnergiesConfig, FitRun]
 
 
-def run_energies(config: EnergiesConfig) -> EnergiesStudy:
+def run_energies(config: EnergiesConfig, cluster: Cluster | None = None) -> EnergiesStudy:
     """U1 ... U4 fitted by planar, radial and NICE flows of several lengths (Rezende & Mohamed, 2015, Figure 3)."""
     cells = [
         FitConfig(
@@ -25,6 +25,5 @@ def run_energies(config: EnergiesConfig) -> EnergiesStudy:
         )
         for target, flow, length in product(config.targets, config.flows, sorted(config.lengths))
     ]
-    names = [f"{cell.target}-{cell.flow}-{cell.length}" for cell in cells]
-    folder = config.folder / "cells"
-    return Study(config, [finished_run(cell, folder / name) for cell, name in zip(cells, names)])
+    named = {f"{cell.target}-{cell.flow}-{cell.length}": cell for cell in cells}
+    return Study(config, trained(config, named, cluster))

@@ -11,10 +11,9 @@ import numpy as np
 
 from pushforward import stability, training
 from pushforward.evaluation.means import numbers
-from pushforward.experiments.progress import counting_progress
-from pushforward.experiments.runs import environment
+from pushforward.experiments.cluster import Cluster
 from pushforward.objectives import HeldOut
-from pushforward.studies.base import Study, finished_cell, write_cell
+from pushforward.studies.base import Cells, Study, measured
 from pushforward.studies.density_of_states.data import Cell
 from pushforward.studies.density_of_states.effort import Effort
 from pushforward.studies.density_of_states.traced import log_densities, train_traced
@@ -30,7 +29,7 @@ ROWS = 1_000
 WINDOWS = 50
 
 
-def run_landscape(config: LandscapeConfig) -> LandscapeStudy:
+def run_landscape(config: LandscapeConfig, cluster: Cluster | None = None) -> LandscapeStudy:
     """Loss landscapes, Hessian eigenvalues, sharpness and traces of NICE, Real VP and Real NVP on one backbone."""
     default = SMOKE if config.budget == "smoke" else PAPER
     size = {name: value if (given := getattr(config, name)) is None else given for name, value in default.items()}
@@ -38,20 +37,18 @@ def run_landscape(config: LandscapeConfig) -> LandscapeStudy:
     settings = json.loads(
         json.dumps({**asdict(config), **size, "study": "", "budget": "", "out": None, "results": None, "flows": []})
     )
-    folder = config.folder / "cells"
-    folder.mkdir(parents=True, exist_ok=True)
     cells = [Cell(config.manifold, config.dim, "normal", config.variance, flow) for flow in config.flows]
-    with counting_progress(config.study, len(cells), "flows") as on_progress:
-        for done, cell in enumerate(cells, 1):
-            path = folder / f"{cell.flow}.json"
-            if not finished_cell(path, settings):
-                result = _measured(cell, effort, config)
-                write_cell(path, {**result, "settings": settings, "environment": environment()})
-            on_progress(done)
-    return Study(config, [json.loads((folder / f"{cell.flow}.json").read_text()) for cell in cells])
+    files = [
+        Cells.one(
+            config.folder / "cells" / f"{cell.flow}.json", settings, f"{__name__}:measure", *(cell, effort, config)
+        )
+        for cell in cells
+    ]
+    return Study(config, measured(config, files, cluster))
 
 
-def _measured(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
+def measure(cell: Cell, effort: Effort, config: LandscapeConfig) -> Result:
+    """Every number about a flow."""
     window = max(1, effort.steps // WINDOWS)
     trained, data, trace = train_traced(cell, effort, config.seed, window)
     flow = training.member(trained.model.flow, 0)

@@ -1,6 +1,5 @@
 """What flows of images make of images of another kind: likelihoods, typical sets, densities of states."""
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -16,13 +15,14 @@ from pushforward.data import Dataset
 from pushforward.dequantize import bits_per_dimension
 from pushforward.errors import UserError, nearest
 from pushforward.evaluation import auroc
+from pushforward.experiments.cluster import Cluster
 from pushforward.experiments.families import Affine, Glow
-from pushforward.experiments.runs import environment, finished_run
+from pushforward.experiments.runs import finished_run
 from pushforward.experiments.session import purpose_key
 from pushforward.experiments.train.config import TrainConfig
 from pushforward.experiments.train.run import TrainRun
 from pushforward.states import DensityOfStates, TypicalSet, compare, from_data, from_draws
-from pushforward.studies.base import Study, finished_cell, write_cell
+from pushforward.studies.base import Cells, Study, finished_cell, measured, trained
 from pushforward.studies.out_of_distribution.config import OutOfDistributionConfig
 
 Result = dict[str, Any]
@@ -30,6 +30,7 @@ OutOfDistributionStudy = Study[OutOfDistributionConfig, Result]
 
 REFERENCES = ("held_out", "own")
 LEVEL = 0.05
+RUNS = "runs"
 
 
 @dataclass(frozen=True)
@@ -81,28 +82,31 @@ class Cell:
         return f"{self.run_name}-against-{Path(self.outliers).stem}"
 
 
-def run_out_of_distribution(config: OutOfDistributionConfig) -> OutOfDistributionStudy:
+def run_out_of_distribution(config: OutOfDistributionConfig, cluster: Cluster | None = None) -> OutOfDistributionStudy:
     """Fashion-MNIST against MNIST and back: AUROC of likelihoods and typical sets, beside the densities of states."""
     effort = SMOKE if config.budget == "smoke" else PAPER
     given = {name: value for name in asdict(effort) if (value := getattr(config, name)) is not None}
     effort = replace(effort, **given)
     cells = list(_cells(config, effort))
     _check_data(config, effort)
-    folder = config.folder / "cells"
-    for cell in cells:
-        path = folder / f"{cell.name}.json"
-        settings = {
-            "images": effort.images,
-            "draws": effort.draws,
-            "groups": [1, *config.groups],
-            "training": _trained_by(cell.config),
-        }
-        if not finished_cell(path, settings):
-            run: TrainRun = finished_run(cell.config, config.folder / "runs" / cell.run_name)
-            result = _measured(cell, run, effort, (1, *config.groups))
-            folder.mkdir(parents=True, exist_ok=True)
-            write_cell(path, {**result, "settings": settings, "environment": environment()})
-    return Study(config, [json.loads((folder / f"{cell.name}.json").read_text()) for cell in cells])
+    groups = 1, *config.groups
+    files = [
+        Cells.one(
+            config.folder / "cells" / f"{cell.name}.json",
+            {
+                "images": effort.images,
+                "draws": effort.draws,
+                "groups": list(groups),
+                "training": _trained_by(cell.config),
+            },
+            f"{__name__}:measure",
+            *(cell, config.folder.absolute() / RUNS / cell.run_name, effort, groups),
+        )
+        for cell in cells
+    ]
+    waiting = [cell for cell, each in zip(cells, files) if not finished_cell(each.paths[0], each.settings)]
+    trained(config, {cell.run_name: cell.config for cell in waiting}, cluster, RUNS)
+    return Study(config, measured(config, files, cluster))
 
 
 def _trained_by(config: TrainConfig) -> str:
@@ -153,8 +157,9 @@ def _kind(dataset: Dataset) -> str:
     return f"{dataset.name} holds images of shape {dataset.shape} in {dataset.levels} levels"
 
 
-def _measured(cell: Cell, run: TrainRun, effort: Effort, groups: tuple[int, ...]) -> Result:
+def measure(cell: Cell, folder: Path, effort: Effort, groups: tuple[int, ...]) -> Result:
     """Every number about a cell; log-densities are in nats, and of densities per grey level."""
+    run: TrainRun = finished_run(cell.config, folder)
     model, config, shape = run.model, run.config, run.dataset.shape
     dim, rng = math.prod(shape), np.random.default_rng(config.seed)
     images = {

@@ -1,6 +1,5 @@
 """Posteriors of posteriordb: fitted, weighted, refined, and approximated in other ways, beside reference draws."""
 
-import json
 import math
 import time
 from dataclasses import asdict, dataclass, replace
@@ -16,12 +15,11 @@ from pushforward.devices import double_precision
 from pushforward.errors import UserError, nearest
 from pushforward.evaluation import importance_estimate, log_weights, smoothed_weights
 from pushforward.evaluation.means import finite_or_none
-from pushforward.experiments.progress import counting_progress
-from pushforward.experiments.runs import environment
+from pushforward.experiments.cluster import Cluster
 from pushforward.inference import Posterior
 from pushforward.inference.chains import diagnose
 from pushforward.posteriors import POSTERIORDB, reference_draws
-from pushforward.studies.base import Study, finished_cell, write_cell
+from pushforward.studies.base import Cells, Study, measured
 from pushforward.studies.posteriordb import peers
 from pushforward.studies.posteriordb.config import PosteriordbConfig
 from pushforward.studies.posteriordb.measures import Draws, compared, known_log_z
@@ -59,7 +57,7 @@ PAPER = Effort(
 )
 
 
-def run_posteriordb(config: PosteriordbConfig) -> PosteriordbStudy:
+def run_posteriordb(config: PosteriordbConfig, cluster: Cluster | None = None) -> PosteriordbStudy:
     """46 posteriors of posteriordb against their reference draws: fit, NumPyro's guides, Pathfinder, NUTS.
 
     Raises:
@@ -74,8 +72,6 @@ def run_posteriordb(config: PosteriordbConfig) -> PosteriordbStudy:
     for method in config.methods:
         if method not in METHODS:
             raise UserError(f"unknown method {method!r}{nearest(method, METHODS)}; there are {', '.join(METHODS)}")
-    folder = config.folder / "cells"
-    folder.mkdir(parents=True, exist_ok=True)
     cells = [
         (name, method, seed)
         for seed in range(config.seed, config.seed + effort.seeds)
@@ -83,18 +79,16 @@ def run_posteriordb(config: PosteriordbConfig) -> PosteriordbStudy:
         for method in config.methods
         if method == OURS or seed == config.seed
     ]
-    with counting_progress("posteriordb", len(cells), "cells") as progress:
-        for done, (name, method, seed) in enumerate(cells):
-            progress(done)
-            path = folder / f"{name}-{method}-{seed}.json"
-            settings = _settings(config, effort, method)
-            if not finished_cell(path, settings):
-                # Data that cannot be had are no failure of a method.
-                _ = posteriors.load(name), reference_draws(name)
-                with double_precision():
-                    result = _measured(config, effort, name, method, seed)
-                write_cell(path, {**result, "settings": settings, "environment": environment()})
-    return Study(config, [json.loads((folder / f"{'-'.join(map(str, cell))}.json").read_text()) for cell in cells])
+    files = [
+        Cells.one(
+            config.folder / "cells" / f"{name}-{method}-{seed}.json",
+            _settings(config, effort, method),
+            f"{__name__}:measure",
+            *(config, effort, name, method, seed),
+        )
+        for name, method, seed in cells
+    ]
+    return Study(config, measured(config, files, cluster))
 
 
 def _settings(config: PosteriordbConfig, effort: Effort, method: str) -> dict[str, float]:
@@ -104,8 +98,15 @@ def _settings(config: PosteriordbConfig, effort: Effort, method: str) -> dict[st
     return {"transitions": effort.chain} if method == NUTS else {"steps": effort.steps} if method in GUIDES else {}
 
 
-def _measured(config: PosteriordbConfig, effort: Effort, name: str, method: str, seed: int) -> Result:
+def measure(config: PosteriordbConfig, effort: Effort, name: str, method: str, seed: int) -> Result:
     """Every number about a cell; one that fails says why."""
+    # Data that cannot be had are no failure of a method.
+    _ = posteriors.load(name), reference_draws(name)
+    with double_precision():
+        return _measured(config, effort, name, method, seed)
+
+
+def _measured(config: PosteriordbConfig, effort: Effort, name: str, method: str, seed: int) -> Result:
     key = jax.random.fold_in(jax.random.key(seed), sorted(POSTERIORDB).index(name))
     began = time.perf_counter()
     common = {"posterior": name, "method": method, "seed": seed}

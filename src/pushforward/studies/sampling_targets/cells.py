@@ -8,13 +8,13 @@ import jax
 import numpy as np
 
 from pushforward.errors import UserError, nearest
+from pushforward.experiments.cluster import Cluster
 from pushforward.experiments.families import Splines
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.run import FitRun
 from pushforward.experiments.posterior.config import PosteriorConfig
 from pushforward.experiments.posterior.run import PosteriorRun
-from pushforward.experiments.runs import finished_run
-from pushforward.studies.base import Study
+from pushforward.studies.base import Study, trained
 from pushforward.studies.sampling_targets.config import SamplingTargetsConfig
 
 DRAWS, LEAST_SIDE = 20_000, 0.005
@@ -71,7 +71,7 @@ RECIPES: dict[str, FitConfig | PosteriorConfig] = {
 """How each target is fitted: many modes by annealed objectives, the others by the ladder at its defaults."""
 
 
-def run_sampling_targets(config: SamplingTargetsConfig) -> SamplingTargetsStudy:
+def run_sampling_targets(config: SamplingTargetsConfig, cluster: Cluster | None = None) -> SamplingTargetsStudy:
     """Many modes, heavy tails, a Cox process, Bayesian learning: modes, log Z, ESS, ELBO, beside the literature."""
     names = config.targets or tuple(RECIPES)
     for name in names:
@@ -79,13 +79,13 @@ def run_sampling_targets(config: SamplingTargetsConfig) -> SamplingTargetsStudy:
             raise UserError(f"unknown target of this study {name!r}{nearest(name, RECIPES)}")
     seeds = config.seeds or (1 if config.budget == "smoke" else 3)
     shorten: Callable[[Any], Any] = _shortened if config.budget == "smoke" else lambda recipe: recipe
-    cells = []
-    for seed in range(config.seed, config.seed + seeds):
-        for name in names:
-            run = finished_run(
-                replace(shorten(RECIPES[name]), seed=seed), config.folder / "cells" / f"{name}-seed-{seed}"
-            )
-            cells.append(Cell(name, run, _modes_found(run)))
+    runs = {
+        f"{name}-seed-{seed}": replace(shorten(RECIPES[name]), seed=seed)
+        for seed in range(config.seed, config.seed + seeds)
+        for name in names
+    }
+    found = trained(config, runs, cluster)
+    cells = [Cell(name.rpartition("-seed-")[0], run, _modes_found(run)) for name, run in zip(runs, found)]
     return Study(config, cells)
 
 

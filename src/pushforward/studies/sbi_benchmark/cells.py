@@ -1,6 +1,5 @@
 """Tasks of simulation-based inference: simulated, trained, and held to reference draws."""
 
-import json
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,11 +9,10 @@ import numpy as np
 
 from pushforward.errors import UserError, nearest
 from pushforward.evaluation import c2st
-from pushforward.experiments.progress import counting_progress
-from pushforward.experiments.runs import environment
+from pushforward.experiments.cluster import Cluster
 from pushforward.inference.simulation import Settings, estimate, simulate
 from pushforward.inference.summary import columns
-from pushforward.studies.base import Study, finished_cell, write_cell
+from pushforward.studies.base import Cells, Study, measured
 from pushforward.studies.sbi_benchmark.config import SbiBenchmarkConfig
 from pushforward.studies.sbi_benchmark.tasks import TASKS
 
@@ -63,7 +61,7 @@ PAPER = Plan(
 )
 
 
-def run_sbi_benchmark(config: SbiBenchmarkConfig) -> SbiBenchmarkStudy:
+def run_sbi_benchmark(config: SbiBenchmarkConfig, cluster: Cluster | None = None) -> SbiBenchmarkStudy:
     """Ten tasks of Lueckmann et al., 2021: C2ST of 10,000 draws against reference draws, over ten observations."""
     plan = SMOKE if config.budget == "smoke" else PAPER
     if config.tasks is not None:
@@ -76,21 +74,20 @@ def run_sbi_benchmark(config: SbiBenchmarkConfig) -> SbiBenchmarkStudy:
         if name not in TASKS:
             raise UserError(f"unknown task {name!r}{nearest(name, TASKS)}")
         TASKS[name].observation(1)  # Without the data nothing need be trained.
-    folder = config.folder / "cells"
-    folder.mkdir(parents=True, exist_ok=True)
-    cells = plan.cells(config.seed)
     settings = {"observations": config.observations}
-    with counting_progress("sbi-benchmark", len(cells), "cells") as progress:
-        for done, (task, simulations, seed) in enumerate(cells):
-            progress(done)
-            path = folder / f"{task}-{simulations}-{seed}.json"
-            if not finished_cell(path, settings):
-                result = _measured(task, simulations, seed, config.observations)
-                write_cell(path, {**result, "settings": settings, "environment": environment()})
-    return Study(config, [json.loads((folder / f"{'-'.join(map(str, cell))}.json").read_text()) for cell in cells])
+    cells = [
+        Cells.one(
+            config.folder / "cells" / f"{task}-{simulations}-{seed}.json",
+            settings,
+            f"{__name__}:measure",
+            *(task, simulations, seed, config.observations),
+        )
+        for task, simulations, seed in plan.cells(config.seed)
+    ]
+    return Study(config, measured(config, cells, cluster))
 
 
-def _measured(name: str, simulations: int, seed: int, observations: int) -> Result:
+def measure(name: str, simulations: int, seed: int, observations: int) -> Result:
     """C2ST of each observation, and what it took."""
     task, began = TASKS[name], time.perf_counter()
     key_simulate, key_train, key_draws = jax.random.split(jax.random.key(seed), 3)

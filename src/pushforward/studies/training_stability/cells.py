@@ -1,6 +1,5 @@
 """What makes the training of flows unstable: one factor at a time changed from a baseline."""
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -14,10 +13,9 @@ from pushforward import stability, training
 from pushforward.bijections import Residual
 from pushforward.distributions import Pushforward
 from pushforward.evaluation.means import finite_or_none
-from pushforward.experiments.progress import counting_progress
-from pushforward.experiments.runs import environment
+from pushforward.experiments.cluster import Cluster
 from pushforward.objectives import HeldOut
-from pushforward.studies.base import Study, finished_cell, write_cell
+from pushforward.studies.base import Cells, Study, measured
 from pushforward.studies.density_of_states.data import Cell, InflatedData
 from pushforward.studies.density_of_states.effort import PAPER, SMOKE, Effort
 from pushforward.studies.density_of_states.traced import log_densities, train_traced
@@ -69,25 +67,24 @@ class Setting:
         return f"{self.cell.flow}-{changed}"
 
 
-def run_training_stability(config: TrainingStabilityConfig) -> TrainingStabilityStudy:
+def run_training_stability(config: TrainingStabilityConfig, cluster: Cluster | None = None) -> TrainingStabilityStudy:
     """Clipping, learning rate, batch, data size, bounded scales and standardisation, one at a time, several seeds."""
     settings = list(_settings(config))
     for setting in settings:
         check_cell(setting.cell)
-    folder = config.folder / "cells"
-    paths = [folder / f"{setting.name}.json" for setting in settings]
-    made_with = [{**asdict(each.cell), **asdict(each.effort), "seed": config.seed} for each in settings]
-    finished = [finished_cell(*each) for each in zip(paths, made_with)]
-    folder.mkdir(parents=True, exist_ok=True)
-    with counting_progress(config.study, len(settings), "cells") as on_progress:
-        for done, (setting, path, words, there) in enumerate(zip(settings, paths, made_with, finished), 1):
-            if not there:
-                result = _measured(setting, config.seed)
-                write_cell(path, {**result, "settings": words, "environment": environment()})
-            on_progress(done)
+    cells = [
+        Cells.one(
+            config.folder / "cells" / f"{each.name}.json",
+            {**asdict(each.cell), **asdict(each.effort), "seed": config.seed},
+            f"{__name__}:measure",
+            *(each, config.seed),
+        )
+        for each in settings
+    ]
+    results = measured(config, cells, cluster)
     # All flows see the same data, whatever their training.
     truth = InflatedData(settings[0].cell, settings[0].effort.points, config.seed).truth
-    return Study(config, [{**json.loads(path.read_text()), "truth": truth} for path in paths])
+    return Study(config, [{**result, "truth": truth} for result in results])
 
 
 def _settings(config: TrainingStabilityConfig) -> Iterator[Setting]:
@@ -119,7 +116,7 @@ def _changes(
                 yield Setting(baseline.cell, replace(effort, **{factor: value}), factor)
 
 
-def _measured(setting: Setting, seed: int) -> Result:
+def measure(setting: Setting, seed: int) -> Result:
     """Numbers of every seed at its best step, and `log p - log q` at the test rows; None where it diverged."""
     start = time.perf_counter()
     result: Result = {
