@@ -2,10 +2,14 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
-from pushforward.cli.exits import USER_ERROR
+from pushforward.cli.exits import INTERRUPTED, USER_ERROR
 from pushforward.cli.main import main
 from pushforward.experiments.runs import open_run
 
@@ -110,3 +114,41 @@ def test_a_folder_of_something_else_is_refused(tmp_path, capsys):
     assert "holds no sweep" in refused(capsys, "u1", "--over", "seed=0,1", "--out", tmp_path)
     assert "is there and holds no sweep" in refused(capsys, "u1", "--over", "seed=0,1", "--out", f"file://{tmp_path}")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+LONG = ("--restarts", "1", "--steps", "2000000")
+FOREVER = {
+    "sweep": ("sweep", "u1", "--over", "seed=0,1", "--length", "1", *LONG),
+    "reproduce": (
+        "reproduce",
+        "rezende-mohamed-figure-3",
+        "--targets",
+        "u1",
+        "--flows",
+        "planar",
+        "--lengths",
+        "1",
+        *LONG,
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", FOREVER)
+def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(tmp_path, command):
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pushforward.cli", *FOREVER[command], "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not [path for path in out.rglob("metrics.jsonl") if path.stat().st_size] and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    told, _ = process.communicate(timeout=120)
+    assert process.returncode == INTERRUPTED
+    assert "the same command goes on" in told
+    assert "Traceback" not in told
+    assert [path for path in out.rglob("checkpoints/*") if path.name.isdigit()]

@@ -6,6 +6,7 @@ from typing import Any
 import tyro
 
 from pushforward.cli.cluster import Address, cluster_of
+from pushforward.cli.runs import goes_on_again
 from pushforward.studies.config import StudyConfig
 from pushforward.studies.registry import STUDIES, study
 
@@ -36,6 +37,9 @@ def reproduce_command(arguments: list[str]) -> Callable[..., None]:
         from pushforward.studies.base import run_study
         from pushforward.studies.page import write_study
 
-        write_study(run_study(config, cluster_of(ray, cpus_per_run, gpus_per_run, retries)))
+        cluster = cluster_of(ray, cpus_per_run, gpus_per_run, retries)
+        with goes_on_again():
+            finished = run_study(config, cluster)
+        write_study(finished)
 
     return reproduce

@@ -86,6 +86,16 @@ def _started_or_resumed(
 
 
 @contextmanager
+def goes_on_again() -> Iterator[None]:
+    """Within it, a signal ends the program with the word that the same command goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        print(f"{str(interruption) or 'stopped'}; the same command goes on", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+@contextmanager
 def _resumable(run: Any, *, fresh: bool) -> Iterator[None]:
     """Within it, a signal that has stopped the training ends the program with the command that goes on.
 

@@ -1,16 +1,15 @@
 """`pushforward sweep`."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
 import tyro
 
 from pushforward.cli.cluster import Address, cluster_of
-from pushforward.cli.exits import INTERRUPTED
 from pushforward.cli.families import with_named_flow
 from pushforward.cli.fit import is_for_ladder
+from pushforward.cli.runs import goes_on_again
 from pushforward.cli.train import of_preset, train_defaults
 from pushforward.errors import UserError
 from pushforward.experiments import registry
@@ -59,11 +58,8 @@ def sweep_command(arguments: list[str]) -> Callable[..., None]:
         if isinstance(config, TrainConfig):
             config = of_preset(config, name)
         swept = open_sweep(config, axes_of(over, config), out)
-        try:
+        with goes_on_again():
             runs = swept.train(cluster)
-        except KeyboardInterrupt as interruption:
-            print(f"{interruption or 'stopped'}; the same command goes on", file=sys.stderr)
-            sys.exit(INTERRUPTED)
         write_sweep(swept, runs)
         if failed := [run for run in runs if run.complaint is not None]:
             raise UserError(
