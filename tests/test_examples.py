@@ -1,6 +1,8 @@
 """Every example is a target that can be fitted."""
 
 import json
+import shlex
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -8,9 +10,12 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import yaml
 
 from pushforward import inference, targets
+from pushforward.experiments.fit.config import FitConfig
 from pushforward.inference import simulation
+from pushforward.sweeps.grid import axes_of, runs_of
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NAMES = {
@@ -79,3 +84,26 @@ def test_it_is_fitted(name):
     posterior = inference.fit(load(name), jax.random.key(0), seconds=4, draws=2000, quiet=True)
     assert np.isfinite(posterior.best.elbo)
     assert posterior.to_arviz()["posterior"].sizes["chain"] == 1
+
+
+CLUSTER = EXAMPLES / "cluster"
+
+
+@pytest.mark.parametrize("script", sorted(CLUSTER.glob("*.sh")), ids=lambda path: path.name)
+def test_scripts_for_slurm_are_sound(script):
+    subprocess.run(["bash", "-n", script], check=True)
+
+
+def test_the_job_for_kubernetes_is_a_sweep():
+    """Its entry point is a command that the command line takes; no cluster runs it here."""
+    (job,) = yaml.safe_load_all((CLUSTER / "kuberay_sweep.yaml").read_text())
+    assert (job["kind"], job["apiVersion"]) == ("RayJob", "ray.io/v1")
+    program, *words = shlex.split(job["spec"]["entrypoint"])
+    assert program == "pushforward"
+    config = FitConfig(target=words[1])
+    over = words[words.index("--over") + 1 : words.index("--ray")]
+    assert len(runs_of(config, axes_of(over, config))) == 20
+    groups = job["spec"]["rayClusterSpec"]
+    for group in (groups["headGroupSpec"], *groups["workerGroupSpecs"]):
+        (container,) = group["template"]["spec"]["containers"]
+        assert container["image"] == "registry.example.com/pushforward:latest"
