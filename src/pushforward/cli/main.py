@@ -1,5 +1,6 @@
 """The program: its commands, and what a mistake of the user's ends with."""
 
+import logging
 import sys
 
 import tyro
@@ -34,6 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit code 0 only on success, 2 for what the user can mend."""
     arguments = sys.argv[1:] if arguments is None else arguments
     use_all_cores()
+    # What failed in a task of Orbax is told by the error that it ends in.
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     if COMPILE_ANEW in arguments:
         arguments = [argument for argument in arguments if argument != COMPILE_ANEW]
     else:

@@ -24,6 +24,7 @@ def refine(
     """
     from pushforward.errors import UserError
     from pushforward.experiments.config import check_positive_values
+    from pushforward.experiments.locks import locked
     from pushforward.experiments.posterior.run import PosteriorRun
     from pushforward.experiments.posterior.training import run_refinement
     from pushforward.experiments.runs import open_run
@@ -32,6 +33,7 @@ def refine(
     opened = open_run(run)
     if not isinstance(opened, PosteriorRun):
         raise UserError(f"{run} is not the fit of a posterior; {opened.config.KIND} runs have nothing to refine")
-    run_refinement(opened, method, ess, seconds)
+    with locked(run):
+        run_refinement(opened, method, ess, seconds)
     refined = open_run(run)
     refined.show(refined.write_report())

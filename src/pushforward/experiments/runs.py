@@ -22,6 +22,7 @@ from pushforward.errors import UserError
 from pushforward.evaluation.means import numbers
 from pushforward.experiments import registry
 from pushforward.experiments.config import RunConfig, from_yaml, to_yaml
+from pushforward.experiments.files import PARTIAL, write_whole
 from pushforward.experiments.locks import HOLDER, LOCK, locked
 from pushforward.programs import forget_programs
 from pushforward.saving import load_flow
@@ -31,7 +32,7 @@ from pushforward.types import PRNGKeyArray
 CONFIG, METRICS, CHECKPOINTS, RESULT, DATA = "config.yaml", "metrics.jsonl", "checkpoints", "result.json", "data.json"
 POINTS = "points"
 PARTS = (CONFIG, METRICS, CHECKPOINTS, RESULT, DATA, POINTS, "figures", "report.html")
-BEFORE_CONFIG = {METRICS, DATA, LOCK, HOLDER}
+BEFORE_CONFIG = {METRICS, DATA, LOCK, HOLDER, DATA + PARTIAL, CONFIG + PARTIAL}
 """What a run that was stopped while it was made may have left, without its configuration."""
 
 
@@ -122,7 +123,7 @@ class Run:
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write `result.json`, whole or not at all."""
-        self._write_whole(RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
+        write_whole(self.folder / RESULT, json.dumps(result, indent=2, allow_nan=False) + "\n")
 
     def append_record(self, record: Record) -> None:
         """Add a line to `metrics.jsonl`."""
@@ -135,12 +136,7 @@ class Run:
     def drop_records_after(self, step: int) -> None:
         """Forget the records that are newer than the checkpoint that training goes on from."""
         kept = [line for line in self.metrics if line["step"] <= step]
-        self._write_whole(METRICS, "".join(json.dumps(line) + "\n" for line in kept))
-
-    def _write_whole(self, name: str, text: str) -> None:
-        partial = self.folder / f"{name}.partial"
-        partial.write_text(text)
-        partial.replace(self.folder / name)
+        write_whole(self.folder / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
 
     def _checkpoints(self, keep: Collection[int] = (), every_seconds: float = 10.0) -> Checkpoints:
         return Checkpoints(self.folder / CHECKPOINTS, keep, every_seconds, self.on_saved)
@@ -248,8 +244,8 @@ def start_run(config: RunConfig, folder: Path | None, force: bool) -> Any:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
             (folder / METRICS).touch()
             if described is not None:
-                (folder / DATA).write_text(json.dumps(described, indent=2) + "\n")
-            (folder / CONFIG).write_text(to_yaml(config))
+                write_whole(folder / DATA, json.dumps(described, indent=2) + "\n")
+            write_whole(folder / CONFIG, to_yaml(config))
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error
     return run

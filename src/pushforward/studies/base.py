@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from pushforward.errors import UserError
 from pushforward.experiments.cluster import Cluster
 from pushforward.experiments.config import RunConfig
+from pushforward.experiments.files import write_whole
 from pushforward.experiments.registry import resolve
 from pushforward.experiments.runs import RESULT, environment, finished_run
 from pushforward.experiments.work import Piece, carry_out, training
@@ -116,10 +117,8 @@ def measure(cells: Cells) -> None:
     """Measure cells, and write the file of each."""
     for path, result in zip(cells.paths, resolve(cells.function)(*cells.arguments)):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
         content = {**result, "settings": cells.settings, "environment": environment()}
-        partial.write_text(json.dumps(content, allow_nan=False) + "\n")
-        partial.replace(path)
+        write_whole(path, json.dumps(content, allow_nan=False) + "\n")
     forget_programs()
 
 

@@ -12,6 +12,7 @@ from rich.table import Table as Printed
 
 from pushforward.drawing.page import Table, render, write_pictures
 from pushforward.drawing.text import DASH, number
+from pushforward.errors import UserError
 from pushforward.experiments.config import values_of
 from pushforward.experiments.registry import Measure
 from pushforward.experiments.terminal import wide_console
@@ -29,12 +30,19 @@ def write_sweep(sweep: Sweep, runs: Sequence[Swept]) -> Path:
 
     Returns:
         The path of `report.html`.
+
+    Raises:
+        UserError: they cannot be written.
     """
     measures = [each for each in sweep.measures if any(each.of(run.result)[0] is not None for run in runs)]
     ranked = _ranked(runs, measures)
     table_file, report = (sweep.place.folder / name for name in ("sweep.csv", "report.html"))
-    _write_csv(table_file, sweep, runs, measures)
-    report.write_text(_page(sweep, runs, ranked, measures), encoding="utf-8")
+    try:
+        _write_csv(table_file, sweep, runs, measures)
+        report.write_text(_page(sweep, runs, ranked, measures), encoding="utf-8")
+    except OSError as error:
+        failed = next((f"; {run.name}: {run.complaint}" for run in runs if run.complaint is not None), "")
+        raise UserError(f"cannot write to {sweep.place.name}: {error.strerror or error}{failed}") from error
     sweep.place.publish([table_file, report])
     console = wide_console()
     table = Printed(title=escape(sweep.place.name), title_justify="left")

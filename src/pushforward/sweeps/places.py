@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from pushforward.errors import UserError
 from pushforward.experiments.config import RunConfig
+from pushforward.experiments.files import PARTIAL, write_whole
 from pushforward.experiments.locks import HOLDER, LOCK, locked
 from pushforward.experiments.runs import RESULT, finished_run
 from pushforward.experiments.storage import Kept, Storage
@@ -76,14 +77,16 @@ class Folder:
         if path.is_file():
             return path.read_text()
         taken = self.folder.exists() and not self.folder.is_dir()
-        if taken or (self.folder.is_dir() and {each.name for each in self.folder.iterdir()} - {LOCK, HOLDER}):
+        if taken or (
+            self.folder.is_dir() and {each.name for each in self.folder.iterdir()} - {LOCK, HOLDER, SWEEP + PARTIAL}
+        ):
             raise UserError(f"{self.folder} is there and holds no sweep; choose another --out")
         return None
 
     def describe(self, text: str) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / SWEEP).write_text(text)
+            write_whole(self.folder / SWEEP, text)
         except OSError as error:
             raise UserError(f"cannot write to {self.folder}: {error.strerror or error}") from error
 
