@@ -64,7 +64,7 @@ class DataRun(Run):
 
     @cached_property
     def model(self) -> Any:
-        template = self._template(self._described)
+        template = eqx.filter_eval_shape(lambda: self._template(self._described))
         checkpoints = self.checkpoints
         models = restore_models(checkpoints, checkpoints.steps()[-1], template, best=True)
         return member(models, self.result["best_restart"])

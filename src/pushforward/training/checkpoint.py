@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.sharding import Sharding
@@ -122,9 +123,9 @@ class Checkpoints:
         except Exception as error:
             raise CheckpointError(f"cannot read the checkpoint {self.folder / str(step)}: {_reason(error)}") from error
 
-        def restored(path: tuple[object, ...], leaf: jax.Array) -> jax.Array:
+        def restored(path: tuple[object, ...], leaf: jax.Array | jax.ShapeDtypeStruct) -> jax.Array:
             if not leaf.size:
-                return leaf
+                return jnp.zeros(leaf.shape, leaf.dtype)
             name = jax.tree_util.keystr(path)
             saved = leaves.get(name)
             if saved is not None and saved.dtype == np.float64 and not jax.config.jax_enable_x64:

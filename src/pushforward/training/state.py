@@ -80,7 +80,8 @@ def restore_models(checkpoints: Checkpoints, step: int, models: M, *, best: bool
     Args:
         checkpoints: of the run.
         step: at which it was saved.
-        models: an ensemble of the same structure.
+        models: an ensemble of the same structure; the shapes of its arrays are enough, as `eqx.filter_eval_shape` gives
+            them.
         best: whether each member is as its best step had it.
 
     Raises:
@@ -97,9 +98,13 @@ def restore_models(checkpoints: Checkpoints, step: int, models: M, *, best: bool
 
 def split_model(models: PyTree) -> tuple[PyTree, PyTree, PyTree]:
     """The arrays that are trained, the other arrays (masks, permutations), and the rest."""
-    parameters, rest = eqx.partition(models, eqx.is_inexact_array)
-    fixed, static = eqx.partition(rest, eqx.is_array)
+    parameters, rest = eqx.partition(models, lambda leaf: _is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact))
+    fixed, static = eqx.partition(rest, _is_array)
     return parameters, fixed, static
+
+
+def _is_array(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array | jax.ShapeDtypeStruct)
 
 
 class Problem(eqx.Module):

@@ -51,8 +51,9 @@ class FitRun(Run):
     @cached_property
     def _template(self) -> Pushforward:
         # A function of the user's is not imported: its dimension is known, and it may be elsewhere by now.
-        dim = self.config.dim if is_path(self.config.target) else None
-        return make_ensemble(self.config, self.target.dim if dim is None else dim)
+        known = self.config.dim if is_path(self.config.target) else None
+        dim = self.target.dim if known is None else known
+        return eqx.filter_eval_shape(lambda: make_ensemble(self.config, dim))
 
     def _flow_at(self, step: int) -> Pushforward:
         return member(restore_models(self.checkpoints, step, self._template), self.result["best_restart"])
