@@ -12,7 +12,7 @@ from optax import sgd
 
 from pushforward import flows, programs
 from pushforward.programs import memory_maps
-from pushforward.studies.base import write_cell
+from pushforward.studies.base import Cells, measure
 from pushforward.training import ensemble, fit
 
 PROGRAM = """
@@ -69,6 +69,11 @@ def test_where_kept_programs_are_not_taken_back_none_is_kept(said, tmp_path):
     assert not list(tmp_path.rglob("*-cache"))
 
 
+def unlike(cell):
+    """A cell with a program of its own."""
+    return {"total": float(jax.jit(lambda x: jnp.sum(jnp.sin(cell * x @ x.T)))(jnp.ones((2 + cell, 3))))}
+
+
 @pytest.mark.long
 @pytest.mark.skipif(not programs.LIMIT_OF_MAPS.is_file(), reason="memory maps are counted on Linux only")
 def test_a_study_of_200_unlike_cells_does_not_run_out_of_memory_maps(tmp_path, monkeypatch):
@@ -80,8 +85,7 @@ def test_a_study_of_200_unlike_cells_does_not_run_out_of_memory_maps(tmp_path, m
     monkeypatch.setattr(programs, "LIMIT_OF_MAPS", limit)
     counts = []
     for cell in range(200):
-        total = jax.jit(lambda x, cell=cell: jnp.sum(jnp.sin(cell * x @ x.T)))(jnp.ones((2 + cell, 3)))
-        write_cell(tmp_path / f"{cell}.json", {"total": float(total), "settings": {}})
+        measure(Cells.one(tmp_path / f"{cell}.json", {}, f"{__name__}:unlike", cell))
         counts.append(memory_maps())
     assert max(counts) <= most
     assert any(after < before for before, after in pairwise(counts))
