@@ -176,6 +176,14 @@ def test_the_best_restart_is_one_that_lives_and_the_point_of_the_others_is_named
 
 
 @pytest.mark.slow
+def test_the_point_is_named_whichever_part_of_the_batch_it_is_in(folder, capsys):
+    words = ("--dim", 2, "--restarts", 1, "--steps", 50, "--batch-size", 64, "--accumulate", 4)
+    code, _, err = run(capsys, "fit", "densities:ball", *words, "--out", "run")
+    assert code == 2
+    assert re.search(r"not finite at step \d+, first in \S+; .*densities:ball is nan at z = \(", err)
+
+
+@pytest.mark.slow
 def test_an_interrupted_fit_resumes_to_the_same_bits(folder, capsys):
     long = [*SMALL, "--steps", "40000", "--frames", "0"]
     command = [sys.executable, "-m", "pushforward.cli", "fit", "u2", *long, "--out", "stopped"]

@@ -16,7 +16,7 @@ from pushforward.experiments.runs import METRICS, open_run
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("distributed")]
 
 DEADLINE = 300
-WITHIN = 90
+WITHIN = 60
 """Seconds in which the death of a process must end the others: its heartbeat is missed for 30, and they must notice."""
 
 

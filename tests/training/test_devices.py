@@ -80,9 +80,15 @@ def test_validation_and_best_steps_are_the_same(family):
     np.testing.assert_array_equal(one.best_steps, two.best_steps)
 
 
-def test_more_devices_than_there_are_are_refused():
-    with pytest.raises(UserError, match="3 devices are asked for, and there are 2"):
-        trained(reverse, devices=3)
+@pytest.mark.parametrize("devices", [3, 0, -1])
+def test_devices_that_are_not_there_are_refused(devices):
+    with pytest.raises(UserError, match=f"{devices} devices are asked for, and there are 2"):
+        trained(reverse, devices=devices)
+
+
+def test_no_part_of_a_batch_is_refused():
+    with pytest.raises(ValueError, match="accumulate must be 1 or more, got 0"):
+        trained(reverse, accumulate=0)
 
 
 def test_a_checkpoint_goes_on_with_another_number_of_devices(tmp_path):

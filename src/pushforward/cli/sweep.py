@@ -20,7 +20,8 @@ from pushforward.experiments.train.config import TrainConfig, is_file
 
 def sweep_command(arguments: list[str]) -> Callable[..., None]:
     """The command, whose settings are those of the runs that its first word makes: of a flow, data or a posterior."""
-    name = arguments[1] if arguments[:1] == ["sweep"] and len(arguments) > 1 else ""
+    first = arguments[1] if arguments[:1] == ["sweep"] and len(arguments) > 1 else ""
+    name = "" if first.startswith("-") else first
     defaults: Any = _defaults(arguments[1:]) if name else FitConfig()
     with_flow = with_named_flow(defaults, arguments) if name else defaults
     Config: Any = type(defaults)

@@ -1,5 +1,7 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and folders as one piece."""
 
+import io
+import tarfile
 from pathlib import Path
 
 PARTIAL = ".partial"
@@ -22,3 +24,17 @@ def write_whole(path: Path, text: str) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
+
+
+def packed(folder: Path) -> bytes:
+    """What a folder holds, as the bytes of an archive."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        archive.add(folder, arcname=".")
+    return content.getvalue()
+
+
+def unpack(content: bytes, folder: Path) -> None:
+    """Put what an archive holds into a folder."""
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(folder, filter="data")

@@ -1,7 +1,5 @@
 """Several processes that train one run: joined by JAX, of which the first alone keeps what is written."""
 
-import io
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ import jax
 import numpy as np
 
 from pushforward.errors import UserError
+from pushforward.experiments.files import packed, unpack
 from pushforward.experiments.runs import open_run
 
 HEARTBEAT_SECONDS = 30
@@ -59,25 +58,16 @@ def shared(start: Callable[[], Any]) -> Iterator[Any]:
         UserError: another process has gone.
     """
     with tempfile.TemporaryDirectory(prefix="pushforward-process-") as folder:
-        first = jax.process_index() == 0
-        run = start() if first else None
+        run = start() if jax.process_index() == 0 else None
         try:
-            content = _from_the_first(b"" if run is None else _packed(run.folder))
+            content = _from_the_first(b"" if run is None else packed(run.folder))
             if run is None:
-                with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-                    archive.extractall(folder, filter="data")
+                unpack(content, Path(folder))
                 run = open_run(folder)
             yield run
         except jax.errors.JaxRuntimeError as error:
             reason = str(error).strip().splitlines()[0]
             raise UserError(f"another process has gone: {reason}; resume the run with as many as there are") from error
-
-
-def _packed(folder: Path) -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        archive.add(folder, arcname=".")
-    return content.getvalue()
 
 
 def _from_the_first(content: bytes) -> bytes:

@@ -1,8 +1,6 @@
 """Files elsewhere, under addresses that fsspec knows, such as `s3://bucket/sweep`."""
 
-import io
 import shutil
-import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pushforward.errors import UserError, imported
+from pushforward.experiments.files import packed, unpack
 
 HOW = "pip install 'pushforward[ray]'"
 KEPT_EVERY = 30.0
@@ -41,7 +40,7 @@ class Storage:
         """Write a file, whole or not at all."""
         files, path = self._find(name)
         with _named(self.address):
-            files.makedirs(files._parent(path), exist_ok=True)
+            files.makedirs(path.rpartition("/")[0], exist_ok=True)
             with files.transaction, files.open(path, "wb") as file:
                 file.write(content)
 
@@ -60,16 +59,12 @@ class Storage:
             return False
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-            archive.extractall(folder, filter="data")
+        unpack(content, folder)
         return True
 
     def pack(self, name: str, folder: Path) -> None:
         """Write an archive of a folder of this machine, whole or not at all."""
-        content = io.BytesIO()
-        with tarfile.open(fileobj=content, mode="w") as archive:
-            archive.add(folder, arcname=".")
-        self.write(name, content.getvalue())
+        self.write(name, packed(folder))
 
     def _find(self, name: str) -> tuple[Any, str]:
         fsspec = imported("fsspec", HOW)

@@ -12,10 +12,10 @@ from pushforward.drawing.panels import WIDTH, panel_grid
 from pushforward.drawing.style import Drawing, Style
 from pushforward.experiments.registry import Measure
 from pushforward.experiments.runs import METRICS
+from pushforward.sweeps.grid import SEED
 from pushforward.sweeps.grid import Axes as Grid
 from pushforward.sweeps.sweep import Swept
 
-SEED = "seed"
 MOST_LINES, LINE = 8, 80
 
 

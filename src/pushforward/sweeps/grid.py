@@ -20,7 +20,7 @@ Axes = Mapping[str, tuple[str, ...]]
 RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 UNFIT = re.compile(r"[^\w.+-]")
 """What the name of a folder should not have."""
-FLOW = "flow"
+FLOW, SEED = "flow", "seed"
 
 
 def axes_of(words: Sequence[str], config: RunConfig) -> Axes:

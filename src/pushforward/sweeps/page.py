@@ -18,10 +18,11 @@ from pushforward.experiments.registry import Measure
 from pushforward.experiments.terminal import wide_console
 from pushforward.experiments.words import configuration, percentage
 from pushforward.sweeps.figures import losses, measured_over
+from pushforward.sweeps.grid import SEED
 from pushforward.sweeps.places import RUNS
 from pushforward.sweeps.sweep import Sweep, Swept
 
-SEED, TIME = "seed", "seconds"
+TIME = "seconds"
 MOST_PRINTED = 40
 
 

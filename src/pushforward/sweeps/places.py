@@ -1,8 +1,10 @@
 """Where the runs of a sweep are: folders that every process sees, or archives under an address of fsspec."""
 
+import atexit
+import shutil
 import tempfile
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -40,10 +42,8 @@ class Place(Protocol):
     def describe(self, text: str) -> None:
         """Keep what the sweep is started with."""
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within it, no other process of this machine trains the sweep."""
-        yield
+    def held(self) -> AbstractContextManager[None]:
+        """Within it, no other process trains the sweep, as far as that can be kept from it."""
 
     def finished(self, names: Collection[str]) -> set[str]:
         """Which of the runs are finished."""
@@ -90,10 +90,8 @@ class Folder:
         except OSError as error:
             raise UserError(f"cannot write to {self.folder}: {error.strerror or error}") from error
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        with locked(self.folder):
-            yield
+    def held(self) -> AbstractContextManager[None]:
+        return locked(self.folder)
 
     def finished(self, names: Collection[str]) -> set[str]:
         return {name for name in names if (self._of(name) / RESULT).is_file()}
@@ -117,7 +115,7 @@ class Elsewhere:
 
     Attributes:
         storage: where.
-        folder: of this machine.
+        folder: of this machine, for what is read of it; it goes with the process.
     """
 
     storage: Storage
@@ -126,7 +124,9 @@ class Elsewhere:
     @staticmethod
     def at(address: str) -> "Elsewhere":
         """Archives under this address."""
-        return Elsewhere(Storage(address), Path(tempfile.mkdtemp(prefix="pushforward-sweep-")))
+        folder = Path(tempfile.mkdtemp(prefix="pushforward-sweep-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return Elsewhere(Storage(address), folder)
 
     @property
     def name(self) -> str:
@@ -141,9 +141,8 @@ class Elsewhere:
     def describe(self, text: str) -> None:
         self.storage.write(SWEEP, text.encode())
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        yield
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def finished(self, names: Collection[str]) -> set[str]:
         files = self.storage.names(RUNS)

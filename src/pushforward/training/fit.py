@@ -165,7 +165,11 @@ def fit(
     Raises:
         Diverged: every member diverged.
         Interrupted: SIGINT or SIGTERM arrived; the checkpoint is written first.
+        UserError: there are not so many devices.
+        ValueError: `accumulate` is less than 1.
     """
+    if accumulate < 1:
+        raise ValueError(f"accumulate must be 1 or more, got {accumulate}")
     began = time.perf_counter()
     forget_programs()
     parameters, fixed, static = split_model(models)

@@ -77,10 +77,10 @@ class Devices:
                 and no batch, unless given; of several processes all.
 
         Raises:
-            UserError: there are fewer, or several processes are not to use all.
+            UserError: there are not so many, or several processes are not to use all.
         """
         devices, processes = np.array(jax.devices()), jax.process_count()
-        if count is not None and count > len(devices):
+        if count is not None and not 1 <= count <= len(devices):
             raise UserError(f"{count} devices are asked for, and there are {len(devices)}")
         if processes > 1 and count not in (None, len(devices)):
             raise UserError(f"{processes} processes use all of their {len(devices)} devices")

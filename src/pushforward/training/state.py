@@ -107,6 +107,11 @@ def _is_array(leaf: Any) -> bool:
     return isinstance(leaf, jax.Array | jax.ShapeDtypeStruct)
 
 
+def keys_of_parts(key: PRNGKeyArray, accumulate: int) -> Key[Array, " parts"]:
+    """The keys of the losses of a step, given that of the step."""
+    return key[None] if accumulate == 1 else jax.random.split(key, accumulate)
+
+
 class Problem(eqx.Module):
     """What training minimises, and how.
 
@@ -199,8 +204,7 @@ class Problem(eqx.Module):
             return (jax.tree.map(jnp.add, summed, (loss, gradients)), memory), None
 
         zeros = jnp.zeros(()), jax.tree.map(jnp.zeros_like, state.parameters)
-        keys = jax.random.split(key, self.accumulate)
-        (summed, memory), _ = lax.scan(add, (zeros, state.memory), keys)
+        (summed, memory), _ = lax.scan(add, (zeros, state.memory), keys_of_parts(key, self.accumulate))
         loss, gradients = jax.tree.map(lambda each: each / self.accumulate, summed)
         return loss, gradients, memory
 

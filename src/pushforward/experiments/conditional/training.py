@@ -116,6 +116,7 @@ def _unconditional(config: ConditionalConfig, data: Dataset) -> Float[np.ndarray
             validate=HeldOut(on_device(data.validation)),
             patience=config.patience or None,
             average_decay=config.average_decay or None,
+            accumulate=config.accumulate,
         )
     except Diverged:
         return None

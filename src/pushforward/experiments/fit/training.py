@@ -20,6 +20,7 @@ from pushforward.inference.starts import wide_start
 from pushforward.probes import refreshed
 from pushforward.targets.callbacks import naming_failures
 from pushforward.training import Diverged, Divergence, Fit, adam, member
+from pushforward.training.state import keys_of_parts
 
 SELECTION_SAMPLES, COVERED_BY = 2**15, 4096
 LAST = np.finfo(float).max
@@ -109,10 +110,12 @@ def _not_finite(run: FitRun, models: Pushforward, divergences: Sequence[Divergen
     keys = jax.random.split(purpose_key(run.config, 1), len(divergences))
 
     def point(index: int, step: int) -> str | None:
-        key = jax.random.fold_in(keys[index], step)
-        flow = refreshed(member(models, index), jax.random.fold_in(key, 1))
-        x, _ = eqx.filter_jit(flow.sample_and_log_prob)(key, (run.config.at_once,))
-        return run.target.complaint(x)
+        for key in keys_of_parts(jax.random.fold_in(keys[index], step), run.config.accumulate):
+            flow = refreshed(member(models, index), jax.random.fold_in(key, 1))
+            x, _ = eqx.filter_jit(flow.sample_and_log_prob)(key, (run.config.at_once,))
+            if (complaint := run.target.complaint(x)) is not None:
+                return complaint
+        return None
 
     return [None if lost is None else point(index, lost.step) for index, lost in enumerate(divergences)]
 
