@@ -63,7 +63,7 @@ def test_the_rows_of_a_batch_are_divided():
         keys = jax.device_put(jax.random.split(jax.random.key(0), 1), sharing.split)
         state = sharing.divided(partial(problem.start, validated=False), parameters, fixed, keys)
         run = sharing.compile(Problem.advance, problem, split=2, scalars=2)
-        shapes = re.findall(r"f32\[(\d+),\d+\]", run.func.lower(*run.args, state, keys, 0, 1).compile().as_text())
+        shapes = re.findall(r"f32\[(\d+),\d+\]", run.function.lower(run.arrays, state, keys, 0, 1).compile().as_text())
         return shapes.count("32"), shapes.count("16")
 
     whole, divided = rows(1), rows(2)

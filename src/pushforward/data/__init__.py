@@ -11,9 +11,11 @@ from pushforward.data.cifar import cifar10_patches
 from pushforward.data.embedded import EMBEDDED
 from pushforward.data.faces import frey_faces
 from pushforward.data.images import IMAGES, image_file, is_image_file
+from pushforward.data.streams import stays_on_disk, streamed
 from pushforward.data.tables import READERS, TextFormat, read_table, suffix_of
 from pushforward.data.text import brief
 from pushforward.data.toys import TOYS
+from pushforward.data.windows import Windows
 from pushforward.errors import UserError, nearest
 
 DATASETS: dict[str, Callable[..., Dataset]] = {
@@ -38,7 +40,8 @@ def load(
     """The data set called `source`, one of `DATASETS`, or the table in the file of that name, divided at random.
 
     A file ends in .csv, .tsv (.gz too), .npy, .npz (one array, or one called x, data or samples) or .parquet; an
-    .npy of three or four axes holds images, unsigned bytes. `docs/data.md` says what is read, refused and warned of.
+    .npy of three or four axes holds images, unsigned bytes. Tables of more than 1 GiB in .npy and .parquet files stay
+    on disk, and are seen through `Windows`. `docs/data.md` says what is read, refused and warned of.
 
     Args:
         source: the name, or the path of a file.
@@ -68,10 +71,12 @@ def load(
         raise UserError(f"unknown data set {brief(source)}{nearest(source, DATASETS)}; a file is {' '.join(READERS)}")
     if is_image_file(path):
         return image_file(path, split)
+    if stays_on_disk(path, options):
+        return streamed(path, split, options)
     return table(path.name, read_table(path, options.text, options.words), split, options)
 
 
-__all__ = ["DATASETS", "Dataset", "TableOptions", "TextFormat", "load"]
+__all__ = ["DATASETS", "Dataset", "TableOptions", "TextFormat", "Windows", "load"]
 
 
 def __dir__() -> list[str]:

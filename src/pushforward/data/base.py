@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Array, Float, Float32, Float64, Int, UInt8
@@ -9,6 +10,7 @@ from jaxtyping import Array, Float, Float32, Float64, Int, UInt8
 from pushforward.data.checks import determined, doubts, drop, repeats
 from pushforward.data.tables import Table, TextFormat, Words
 from pushforward.data.text import brief
+from pushforward.data.windows import Windows
 from pushforward.errors import UserError
 
 MIN_ROWS = 10
@@ -48,6 +50,8 @@ class Dataset:
         logged: of a table, the columns of which a flow learns the logarithm.
         warnings: what a reader of results should know of the data.
         given: of a table, the columns that are contexts.
+        windows: of a table that stays on disk, all rows to train on; `train` is then a sample of them.
+        digest: of such a table, of all of its numbers.
     """
 
     name: str
@@ -60,6 +64,13 @@ class Dataset:
     logged: tuple[bool, ...] = ()
     warnings: tuple[str, ...] = ()
     given: Given | None = None
+    windows: Windows | None = None
+    digest: str = ""
+
+    @property
+    def rows(self) -> tuple[int, int, int]:
+        """How many there are to train on, for validation and for the test."""
+        return len(self.windows or self.train), len(self.validation), len(self.test)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -134,6 +145,26 @@ class Split:
         order = np.random.default_rng(self.seed).permutation(n)
         return order[validation:], order[:validation]
 
+    def sample(self, n: int, most: int, held_out: int, dropped: Indices) -> tuple[Indices, Indices, Indices]:
+        """Some of very many rows for each part: the indices of a sample of those to train on, and of the others.
+
+        Args:
+            n: rows in all.
+            most: to train on that are in the sample.
+            held_out: for validation, and for the test, at most.
+            dropped: indices of rows that are in none.
+
+        Raises:
+            UserError: there are too few rows.
+        """
+        validation, test = (min(max(1, round(n * part)), held_out) for part in (self.validation, self.test))
+        left = n - len(dropped) - validation - test
+        self._check(n, left)
+        rng = np.random.default_rng(self.seed)
+        order = rng.choice(n, min(n, validation + test + most + len(dropped)), replace=False)
+        order = order[~np.isin(order, dropped)]
+        return order[validation + test :], order[:validation], order[validation : validation + test]
+
     def _check(self, n: int, train: int) -> None:
         if n < MIN_ROWS:
             raise UserError(f"{n} row{'' if n == 1 else 's'}; at least {MIN_ROWS} are needed")
@@ -155,6 +186,7 @@ class TableOptions:
         text: how a text file is written.
         given: the names of the columns that are contexts; those that the file sets apart unless given.
         categorical: of those, the names of the ones that hold categories though they hold numbers.
+        stream: whether the rows of a file stay on disk; where they are very many unless said.
     """
 
     columns: tuple[str, ...] = ()
@@ -166,6 +198,7 @@ class TableOptions:
     text: TextFormat = field(default_factory=TextFormat)
     given: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    stream: Literal["auto", "yes", "no"] = "auto"
 
     @property
     def words(self) -> Words:
@@ -212,18 +245,58 @@ def table(name: str, content: Table, split: Split, options: TableOptions | None 
     options = options or TableOptions()
     indices, contexts = options.chosen(content)
     columns = tuple(content.columns[index] for index in indices)
-    kept = _kept_rows(name, len(content.values), options.drop_rows)
+    kept = np.setdiff1d(np.arange(len(content.values)), dropped_rows(name, len(content.values), options.drop_rows))
     values, given = content.values[np.ix_(kept, indices)], content.values[np.ix_(kept, contexts)]
     logged = tuple(column in options.log for column in columns)
-    _check_positive(name, values, columns, logged, kept)
+    check_positive(name, values, columns, logged, kept)
     first = repeats(np.concatenate([values, given], axis=1))
     repeated = int(np.sum(first != np.arange(len(values))))
     try:
         train, validation, test = split.rows(len(values)) if repeated == 0 else split.groups(first)
     except UserError as error:
         raise UserError(f"{name} has {error}") from error
+    warnings = content.warnings
+    if repeated:
+        distinct = len(values) - repeated
+        warnings += (
+            f"{repeated:,} of {len(values):,} rows repeat another ({distinct:,} are distinct): equal rows are kept in "
+            "one part of the split, and a density of repeated rows has no upper bound",
+        )
+    used = Table(
+        np.concatenate([values, given], axis=1),
+        tuple(content.columns[index] for index in (*indices, *contexts)),
+        warnings,
+        content.categories,
+    )
+    return assembled(name, used, len(indices), (train, validation, test), options, kept)
+
+
+def assembled(
+    name: str,
+    content: Table,
+    width: int,
+    parts: tuple[Indices, Indices, Indices],
+    options: TableOptions,
+    kept: Indices,
+) -> Dataset:
+    """The data set of rows whose parts are known.
+
+    Args:
+        name: of the table.
+        content: the columns that are modelled, then the contexts.
+        width: how many are modelled.
+        parts: indices of the rows to train on, for validation and for the test.
+        options: what of the table is used.
+        kept: the numbers of the rows in the file, from 0.
+
+    Raises:
+        UserError: as `table`.
+    """
+    train, validation, test = parts
+    columns, of_contexts = content.columns[:width], content.columns[width:]
+    values, given = content.values[:, :width], content.values[:, width:]
+    logged = tuple(column in options.log for column in columns)
     single, single_given = values.astype(np.float32), given.astype(np.float32)
-    of_contexts = tuple(content.columns[index] for index in contexts)
     _check_varying(name, single[train], columns)
     _check_varying(name, single_given[train], of_contexts)
     seen = np.where(logged, np.log(np.where(logged, values, 1.0)), values)
@@ -235,20 +308,22 @@ def table(name: str, content: Table, split: Split, options: TableOptions | None 
             flat = determined(np.concatenate([beside_numbers, seen[train]], axis=1), (*names, *columns))
     if flat is not None and not options.allow_degenerate:
         raise UserError(f"{name}: {flat}; leave columns out with --drop, or go on with --allow-degenerate")
-    warnings = [*content.warnings, *([flat] if flat is not None else [])]
-    if repeated:
-        distinct = len(values) - repeated
-        warnings.append(
-            f"{repeated:,} of {len(values):,} rows repeat another ({distinct:,} are distinct): equal rows are kept in "
-            "one part of the split, and a density of repeated rows has no upper bound"
-        )
+    warnings = [*([flat] if flat is not None else []), *content.warnings]
     warnings += _first(doubts(columns, values, options.heavy_tails, kept))
-    parts = single[train], single[validation], single[test]
     beside = None
-    if contexts:
+    if of_contexts:
         categories = tuple(content.categories.get(column, ()) for column in of_contexts)
         beside = Given(of_contexts, categories, single_given[train], single_given[validation], single_given[test])
-    return Dataset(name, *parts, columns, logged=logged, warnings=tuple(warnings), given=beside)
+    return Dataset(
+        name,
+        single[train],
+        single[validation],
+        single[test],
+        columns,
+        logged=logged,
+        warnings=tuple(warnings),
+        given=beside,
+    )
 
 
 def _check_varying(name: str, rows: Float32[np.ndarray, "n D"], columns: tuple[str, ...]) -> None:
@@ -261,16 +336,38 @@ def _check_varying(name: str, rows: Float32[np.ndarray, "n D"], columns: tuple[s
         )
 
 
-def _kept_rows(name: str, n: int, dropped: tuple[int, ...]) -> Indices:
+def dropped_rows(name: str, n: int, dropped: tuple[int, ...]) -> Indices:
+    """Indices of rows that are left out, sorted.
+
+    Args:
+        name: of the table.
+        n: its rows.
+        dropped: their numbers, from 1.
+
+    Raises:
+        UserError: there is no such row.
+    """
     for row in dropped:
         if not 1 <= row <= n:
             raise UserError(f"--drop-rows: {name} has no row {row}, only 1 to {n}")
-    return np.setdiff1d(np.arange(n), np.array(dropped, int) - 1)
+    return np.unique(np.array(dropped, int) - 1)
 
 
-def _check_positive(
+def check_positive(
     name: str, values: Float64[np.ndarray, "n D"], columns: tuple[str, ...], logged: tuple[bool, ...], kept: Indices
 ) -> None:
+    """Refuse numbers without a logarithm in columns of which it is learned.
+
+    Args:
+        name: of the table.
+        values: some rows of it.
+        columns: their names.
+        logged: whether the logarithm of each is learned.
+        kept: the numbers of these rows, from 0.
+
+    Raises:
+        UserError: naming row and column.
+    """
     wrong = (values <= 0) & np.array(logged)
     if wrong.any():
         row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)

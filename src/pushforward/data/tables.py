@@ -7,13 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 import numpy as np
 from jaxtyping import Float64, Shaped
 
 from pushforward.data.text import brief
+from pushforward.data.windows import RowFile
 from pushforward.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
 
 MAX_COLUMNS = 10_000
 FIRST_LINE = 2**20
@@ -194,7 +199,7 @@ def _read_text(path: Path, form: TextFormat, words: Words) -> Table:
     values = np.stack(numbers, axis=1)
     if not _in_range(values).all():
         _find_bad_line(path, delimiter, header_lines, columns, form, replace(words, allowed=tuple(categories)))
-    _check_finite(path, values, columns)
+    check_finite(path, values, columns)
     return Table(values, columns, (*warnings, *_found(categories, words)), categories)
 
 
@@ -252,7 +257,7 @@ def _text_columns(path: Path, delimiter: str, form: TextFormat) -> tuple[tuple[s
     _check_separator(path, first, below, delimiter, form)
     names, doubts = _holds_names(path, first_line, first, below, form)
     if not names:
-        return _numbered(len(first)), 0, doubts
+        return numbered(len(first)), 0, doubts
     if not all(cell.strip() for cell in first):
         column = next(index for index, cell in enumerate(first) if not cell.strip()) + 1
         raise UserError(f"{path.name}, line {first_line}: column {column} has no name; leave an index column out")
@@ -383,8 +388,26 @@ def _read_npy(path: Path, _: TextFormat, words: Words) -> Table:
     except (MemoryError, OSError):
         raise
     except Exception as error:
-        raise _not_whole(path, error) from error
+        raise not_whole(path, error) from error
     return _with_declared(path, _array_table(path, array), words)
+
+
+def npy_numbers(path: Path) -> tuple[RowFile, tuple[int, int], bool]:
+    """The numbers of an .npy file, one a row, the shape of the table, and whether those of a column lie together.
+
+    Raises:
+        UserError: it is damaged, or holds no table of numbers.
+    """
+    _check_start(path, b"\x93NUMPY")
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:
+        raise not_whole(path, error) from error
+    _check_array(path, array)
+    width = array.shape[1] if array.ndim == 2 else 1
+    _check_width(path, width)
+    numbers = RowFile(path.open("rb"), int(array.offset), array.dtype, (array.size, 1))
+    return numbers, (len(array), width), not array.flags.c_contiguous
 
 
 def _read_npz(path: Path, _: TextFormat, words: Words) -> Table:
@@ -399,7 +422,7 @@ def _read_npz(path: Path, _: TextFormat, words: Words) -> Table:
     except (MemoryError, OSError):
         raise
     except Exception as error:
-        raise _not_whole(path, error) from error
+        raise not_whole(path, error) from error
     if array is None:
         raise UserError(f"{path.name} holds {len(names):,} arrays; call the one to use {' or '.join(KNOWN_ARRAYS)}")
     table = _array_table(path, np.asarray(array))
@@ -425,34 +448,32 @@ def _with_declared(path: Path, table: Table, words: Words) -> Table:
     return replace(table, values=values, categories=table.categories | categories)
 
 
-def _array_table(path: Path, array: Shaped[np.ndarray, "..."], name: str = "x") -> Table:
+def _check_array(path: Path, array: Shaped[np.ndarray, "..."]) -> None:
     if array.dtype.kind not in "fiu":
         raise UserError(f"{path.name} holds values of type {brief(str(array.dtype))}, not real numbers")
     if array.ndim not in (1, 2):
         raise UserError(f"{path.name} holds an array of {array.ndim} dimensions; a table has 2: rows and columns")
+
+
+def _array_table(path: Path, array: Shaped[np.ndarray, "..."], name: str = "x") -> Table:
+    _check_array(path, array)
     values = np.asarray(array[:, None] if array.ndim == 1 else array, np.float64)
     _check_width(path, values.shape[1])
-    columns = _numbered(values.shape[1], name)
-    _check_finite(path, values, columns)
+    columns = numbered(values.shape[1], name)
+    check_finite(path, values, columns)
     return Table(values, columns)
 
 
 def _read_parquet(path: Path, _: TextFormat, words: Words) -> Table:
     """The columns of a Parquet file, without the index that pandas may have added."""
-    import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
     _check_start(path, b"PAR1")
     try:
         with ParquetFile(path) as file:
-            schema = file.schema_arrow
-            _check_width(path, len(schema))
-            index = (schema.pandas_metadata or {}).get("index_columns", [])
-            fields = {place: field for place, field in enumerate(schema) if field.name not in index}
+            fields = parquet_fields(path, file)
             columns = tuple(field.name for field in fields.values())
-            of_words = [
-                not (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)) for field in fields.values()
-            ]
+            of_words = [not is_number(field) for field in fields.values()]
             for field, wordy in zip(fields.values(), of_words):
                 if wordy and not (words.may_be_in(field.name) or words.ignores(field.name)):
                     kind = brief(str(field.type))
@@ -478,10 +499,52 @@ def _read_parquet(path: Path, _: TextFormat, words: Words) -> Table:
     except (MemoryError, UserError):
         raise
     except Exception as error:
-        raise _not_whole(path, error) from error
-    _check_finite(path, values, columns)
+        raise not_whole(path, error) from error
+    check_finite(path, values, columns)
     found = tuple(_found(categories, words))
     return _with_declared(path, Table(values, columns, found, categories), words)
+
+
+def parquet_fields(path: Path, file: "ParquetFile") -> dict[int, "pa.Field"]:
+    """The columns of an open Parquet file by their places, without the index that pandas may have added.
+
+    Raises:
+        UserError: they are too many, or none.
+    """
+    schema = file.schema_arrow
+    _check_width(path, len(schema))
+    index = (schema.pandas_metadata or {}).get("index_columns", [])
+    return {place: field for place, field in enumerate(schema) if field.name not in index}
+
+
+def parquet_columns(path: Path) -> tuple[list["pa.Field"], int]:
+    """The columns of a Parquet file, and how many rows it has.
+
+    Raises:
+        UserError: it is damaged, has too many columns, or two of one name.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    _check_start(path, b"PAR1")
+    try:
+        with ParquetFile(path) as file:
+            fields, rows = list(parquet_fields(path, file).values()), int(file.metadata.num_rows)
+    except UserError:
+        raise
+    except Exception as error:
+        raise not_whole(path, error) from error
+    names = [field.name for field in fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"{path.name}: two columns are called {brief(name)}")
+    return fields, rows
+
+
+def is_number(field: "pa.Field") -> bool:
+    """Whether a column of a Parquet file holds numbers."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(field.type) or pa.types.is_floating(field.type))
 
 
 def _check_start(path: Path, magic: bytes) -> None:
@@ -490,7 +553,8 @@ def _check_start(path: Path, magic: bytes) -> None:
             raise UserError(f"{path.name} is not a {path.suffix} file")
 
 
-def _not_whole(path: Path, error: Exception) -> UserError:
+def not_whole(path: Path, error: Exception) -> UserError:
+    """What is said of a file that is not what its suffix says."""
     if "Object arrays" in str(error):
         return UserError(f"{path.name} holds pickled Python objects, not numbers")
     return UserError(f"{path.name} is damaged: it cannot be read as a {path.suffix} file")
@@ -507,17 +571,29 @@ def _in_range(values: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
     return np.asarray((size < BEYOND_FLOAT32) & ((size > SMALLEST_FLOAT32) | (size == 0)))
 
 
-def _check_finite(path: Path, values: Float64[np.ndarray, "n D"], columns: tuple[str, ...]) -> None:
+def check_finite(path: Path, values: Float64[np.ndarray, "n D"], columns: tuple[str, ...], first: int = 0) -> None:
+    """Refuse values that are no finite numbers in float32.
+
+    Args:
+        path: of the file.
+        values: some rows of it.
+        columns: their names.
+        first: the number of the first of these rows, from 0.
+
+    Raises:
+        UserError: naming row and column.
+    """
     good = _in_range(values)
     if not good.all():
         row, column = np.unravel_index(int(good.argmin()), good.shape)
-        where = f"{path.name}, row {row + 1:,} (the first is 1), column {brief(columns[column])}"
+        where = f"{path.name}, row {first + row + 1:,} (the first is 1), column {brief(columns[column])}"
         value = values[row, column]
         reason = f"it must be a finite number in float32{OTHER_UNIT if np.isfinite(value) else ''}"
         raise UserError(f"{where}: {value}{'' if np.isfinite(value) else ' or missing'}; {reason}")
 
 
-def _numbered(width: int, name: str = "x") -> tuple[str, ...]:
+def numbered(width: int, name: str = "x") -> tuple[str, ...]:
+    """Names of columns that have none."""
     return tuple(f"{name}{index + 1}" for index in range(width))
 
 

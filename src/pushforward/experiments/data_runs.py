@@ -76,12 +76,13 @@ def _fingerprint(dataset: Dataset) -> dict[str, Any]:
     contexts = () if given is None else (given.train, given.validation, given.test)
     for part in (dataset.train, dataset.validation, dataset.test, *contexts):
         digest.update(np.ascontiguousarray(part).tobytes())
+    digest.update(dataset.digest.encode())
     described: dict[str, Any] = {
         "name": dataset.name,
         "shape": list(dataset.shape),
         "levels": dataset.levels,
         "columns": list(dataset.columns),
-        "rows": {"train": len(dataset.train), "validation": len(dataset.validation), "test": len(dataset.test)},
+        "rows": dict(zip(("train", "validation", "test"), dataset.rows)),
         "sha256": digest.hexdigest(),
     }
     if given is not None:

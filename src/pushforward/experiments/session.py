@@ -11,9 +11,9 @@ import optax
 from pushforward.experiments.config import TrainingConfig
 from pushforward.experiments.progress import training_progress
 from pushforward.experiments.runs import Run, environment
-from pushforward.objectives import Remembering
+from pushforward.objectives import Remembering, Windowed
+from pushforward.objectives.base import Loss
 from pushforward.training import Fit, fit
-from pushforward.training.state import Loss
 from pushforward.types import PRNGKeyArray
 
 
@@ -25,7 +25,7 @@ def purpose_key(config: TrainingConfig, purpose: int) -> PRNGKeyArray:
 def train(
     run: Run,
     make_models: Callable[[], Any],
-    loss: Loss | Remembering,
+    loss: Loss | Remembering | Windowed,
     optimizer: optax.GradientTransformation,
     *,
     quiet: bool,

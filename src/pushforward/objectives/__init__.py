@@ -10,6 +10,7 @@ from pushforward.objectives.reverse_kl import (
     sample_and_path_log_prob,
     scale_gradient,
 )
+from pushforward.objectives.windowed import Windowed
 
 __all__ = [
     "OBJECTIVES",
@@ -18,6 +19,7 @@ __all__ = [
     "ForwardKL",
     "HeldOut",
     "Remembering",
+    "Windowed",
     "annealing",
     "free_energy",
     "log_likelihoods",

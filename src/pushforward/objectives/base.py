@@ -1,12 +1,16 @@
 """What a loss is beside a function of model, key and step."""
 
 import abc
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 from jaxtyping import Array, Float, Int, PyTree
 
 from pushforward.types import PRNGKeyArray
+
+Loss = Callable[[Any, PRNGKeyArray, Int[Array, ""]], Float[Array, ""]]
+"""From a model, a key and the number of the step, to a scalar."""
 
 
 class Remembering(eqx.Module):

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -15,13 +15,14 @@ from jaxtyping import Float, Int, PyTree
 
 from pushforward.devices import one_blas_thread
 from pushforward.errors import UserError
-from pushforward.objectives import Remembering
+from pushforward.objectives.base import Loss, Remembering
+from pushforward.objectives.windowed import Windowed
 from pushforward.programs import forget_programs
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.members import Devices
 from pushforward.training.optimizer import cooled
 from pushforward.training.signals import signals_deferred
-from pushforward.training.state import NEVER, Loss, Problem, State, Validate, Validation, split_model
+from pushforward.training.state import NEVER, Problem, State, Validate, Validation, split_model
 from pushforward.types import PRNGKeyArray
 
 M = TypeVar("M")
@@ -110,7 +111,7 @@ class Interrupted(KeyboardInterrupt):
 
 def fit(
     models: M,
-    loss: Loss | Remembering,
+    loss: Loss | Remembering | Windowed,
     *,
     key: PRNGKeyArray,
     steps: int,
@@ -141,7 +142,7 @@ def fit(
         models: an ensemble, made by `ensemble`.
         loss: a scalar; its key differs with member and step. An `objectives.Remembering` one takes and returns a memory
             too. Arrays of a loss that is a pytree, such as the data set in `objectives.ForwardKL`, stay on the device
-            and are not compiled in.
+            and are not compiled in; those of an `objectives.Windowed` one are replaced while it trains.
         key: the source of all randomness.
         steps: updates in all, those before a checkpoint included.
         optimizer: an Optax transformation.
@@ -178,14 +179,16 @@ def fit(
     members = leaves[0][1].shape[0]
     sharing = Devices.of(members, devices)
     keys = sharing.put(jax.random.split(key, members))
-    problem = Problem(static, loss, optimizer, average_decay, accumulate)
+    saved = checkpoints.steps() if checkpoints is not None else []
+    step = saved[-1] if saved else 0
+    seen = loss.at(step) if isinstance(loss, Windowed) else loss
+    problem = Problem(static, seen, optimizer, average_decay, accumulate)
     run = sharing.compile(Problem.advance, problem, split=2, scalars=2)
     judge = sharing.compile(Validation.check, Validation(static, validate), split=1, scalars=1) if validate else None
     begin = partial(problem.start, validated=validate is not None)
     # From the host they go to the devices as they are; from one of these each would be cut by a program of its own.
-    state, step = sharing.divided(begin, *jax.tree.map(np.asarray, (parameters, fixed)), keys), 0
-    if checkpoints is not None and (saved := checkpoints.steps()):
-        step = saved[-1]
+    state = sharing.divided(begin, *jax.tree.map(np.asarray, (parameters, fixed)), keys)
+    if checkpoints is not None and saved:
         state = checkpoints.restore(step, state, sharing.split)
     record_every = record_every or max(1, steps // 200)
     records: list[Record] = []
@@ -208,8 +211,12 @@ def fit(
                 before, factor = factor, cooling(min(1.0, share))
                 state = state._replace(optimizer=cooled(state.optimizer, factor / before))
             length = min(pace.length, _next_boundary(step, steps, record_every, checkpoints) - step)
+            if isinstance(loss, Windowed):
+                length = min(length, loss.end(step) - step)
             state = pace.timed(length, run, state, keys, step, length)
             step += length
+            if isinstance(loss, Windowed) and step < steps and loss.end(step) != loss.end(step - length):
+                run = run.of(replace(problem, loss=loss.at(step)))
             told = sharing.host(state.told)
             mean_loss = _mean_loss(told, (step - 1) % record_every + 1)
             if on_progress is not None:

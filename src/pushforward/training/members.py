@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import equinox as eqx
@@ -129,7 +128,7 @@ class Devices:
 
         return jax.jit(copied, out_shardings=self.split)(*arguments)
 
-    def compile(self, method: Callable[..., Any], whole: eqx.Module, *, split: int, scalars: int) -> Callable[..., Any]:
+    def compile(self, method: Callable[..., Any], whole: eqx.Module, *, split: int, scalars: int) -> "Program":
         """`method(whole, *arguments)`, compiled, for the members that each device has.
 
         Args:
@@ -149,7 +148,31 @@ class Devices:
         mapped = jax.shard_map(
             each, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), axis_names=apart, check_vma=False
         )
-        return partial(jax.jit(mapped, donate_argnums=1), _put(arrays, NamedSharding(self.mesh, PartitionSpec())))
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        return Program(jax.jit(mapped, donate_argnums=1), _put(arrays, everywhere), everywhere)
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled method, with the arrays of what it belongs to on the devices.
+
+    Attributes:
+        function: of these arrays, then of the arguments.
+        arrays: on every device.
+        sharding: that says so.
+    """
+
+    function: Callable[..., Any]
+    arrays: PyTree
+    sharding: NamedSharding
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the method returns."""
+        return self.function(self.arrays, *arguments)
+
+    def of(self, whole: eqx.Module) -> "Program":
+        """The same for another module, which differs in the values of arrays alone."""
+        return replace(self, arrays=_put(eqx.filter(whole, eqx.is_array), self.sharding))
 
 
 def _put(tree: T, sharding: NamedSharding) -> T:

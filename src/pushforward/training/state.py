@@ -11,13 +11,12 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from pushforward.objectives import Remembering
+from pushforward.objectives.base import Loss, Remembering
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.members import over_members
 from pushforward.types import PRNGKeyArray
 
 M = TypeVar("M")
-Loss = Callable[[Any, PRNGKeyArray, Int[Array, ""]], Float[Array, ""]]
 Validate = Callable[[Any], Float[Array, ""]]
 
 NEVER = -1

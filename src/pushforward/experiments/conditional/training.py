@@ -21,8 +21,14 @@ from pushforward.experiments.session import purpose_key
 from pushforward.experiments.train import models as unconditional
 from pushforward.experiments.train.config import ConditionalConfig, chosen
 from pushforward.experiments.train.residuals import regression, residuals
-from pushforward.experiments.train.training import on_device, optimizer, smoothing, train_to_the_best
-from pushforward.objectives import ForwardKL, HeldOut
+from pushforward.experiments.train.training import (
+    on_device,
+    optimizer,
+    smoothing,
+    train_to_the_best,
+    training_loss,
+)
+from pushforward.objectives import HeldOut
 from pushforward.training import Diverged, fit, member
 from pushforward.types import PRNGKeyArray
 
@@ -55,7 +61,7 @@ def run_conditional(run: ConditionalRun, *, quiet: bool = False) -> dict[str, An
         models = make_ensemble(config, dim, given.columns, given.categories, data.logged)
         return calibrated(models, config, regression(data, given), left)
 
-    loss = ForwardKL(on_device(data.train), config.at_once, smoothing(config, left), on_device(given.train))
+    loss = training_loss(config, data, smoothing(config, left), contexts=True)
     held_out = HeldOut(on_device(data.validation), contexts=on_device(given.validation))
     trained, best, told = train_to_the_best(run, make_models, loss, held_out, quiet=quiet)
     model = member(trained.model, best)
@@ -108,7 +114,7 @@ def _unconditional(config: ConditionalConfig, data: Dataset) -> Float[np.ndarray
     try:
         trained = fit(
             unconditional.calibrated(models, data, purpose_key(config, 2)),
-            ForwardKL(on_device(data.train), config.at_once, smoothing(config, data)),
+            training_loss(config, data, smoothing(config, data)),
             key=purpose_key(config, 1),
             steps=config.steps,
             optimizer=optimizer(config),

@@ -13,9 +13,9 @@ from pushforward.distributions import Distribution, Mixture, Normal, Pushforward
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.flows import make_flow
 from pushforward.objectives import Annealed, Remembering, annealing, free_energy
+from pushforward.objectives.base import Loss
 from pushforward.targets import Target
 from pushforward.training import ensemble
-from pushforward.training.state import Loss
 from pushforward.types import PRNGKeyArray
 
 

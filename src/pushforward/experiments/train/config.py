@@ -59,6 +59,10 @@ class TableConfig:
     categorical: tuple[str, ...] = ()
     """of those, names of the ones whose numbers are categories"""
 
+    stream: Literal["auto", "yes", "no"] = "auto"
+    """of an .npy or .parquet file: whether rows stay on disk, and are read while the flow is trained; those of more
+    than 1 GiB in single precision unless given"""
+
     def table_options(self, heavy_tails: bool = False) -> "TableOptions":
         """What of a user's table is used, and how it is read; `heavy_tails` are expected by some bases.
 
@@ -67,7 +71,7 @@ class TableConfig:
         """
         from pushforward.data import TableOptions, TextFormat
 
-        names = "columns", "drop", "log", "drop_rows", "allow_degenerate", "given", "categorical"
+        names = "columns", "drop", "log", "drop_rows", "allow_degenerate", "given", "categorical", "stream"
         return TableOptions(
             **{name: getattr(self, name) for name in names},
             heavy_tails=heavy_tails,

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pushforward import data
+from pushforward.data.streams import looked_at, stays_on_disk
 from pushforward.data.tables import read_table
 from pushforward.errors import UserError
 from pushforward.experiments.terminal import finite, measured, print_end
@@ -38,11 +39,13 @@ def print_check(config: CheckConfig) -> bool:
     console = Console()
     try:
         options = config.table_options()
-        content = read_table(config.file, options.text, options.words)
+        dataset = data.load(str(config.file), options=options) if stays_on_disk(config.file, options) else None
+        content = read_table(config.file, options.text, options.words) if dataset is None else looked_at(dataset)
     except UserError as error:
         console.print(f"[red]refused:[/] {escape(str(error))}")
         return False
-    table = Table(title=f"{config.file.name}: {len(content.values):,} rows", title_justify="left")
+    rows = f"{len(content.values):,} rows{'' if dataset is None else ' looked at'}"
+    table = Table(title=f"{config.file.name}: {rows}", title_justify="left")
     for name in ("column", "lowest", "median", "highest", "standard deviation", "distinct"):
         table.add_column(name, justify="left" if name == "column" else "right")
     for column, x in zip(content.columns, content.values.T):
@@ -56,7 +59,7 @@ def print_check(config: CheckConfig) -> bool:
         table.add_row(escape(column), *(f"{value:.6g}" for value in numbers), f"{len(np.unique(x)):,}")
     console.print(table)
     try:
-        dataset = data.load(str(config.file), options=options)
+        dataset = dataset or data.load(str(config.file), options=options)
     except UserError as error:
         for warning in content.warnings:
             console.print(f"[yellow]warning:[/] {escape(warning)}")
@@ -64,8 +67,10 @@ def print_check(config: CheckConfig) -> bool:
         return False
     for warning in dataset.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}")
-    parts = " / ".join(f"{len(part):,}" for part in (dataset.train, dataset.validation, dataset.test))
+    parts = " / ".join(f"{count:,}" for count in dataset.rows)
     given = "" if dataset.given is None else f" given {len(dataset.given.columns):,}"
     rows = f"{parts} rows to train, validate and test"
     console.print(f"pushforward train takes it: {rows}, {dataset.shape[0]:,} columns{given}")
+    if dataset.windows is not None:
+        console.print("The rows stay on disk, and are read while the flow is trained.")
     return True

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Shaped
+from jaxtyping import Array, Float, Float32, Shaped
 
 from pushforward.data import Dataset
 from pushforward.dequantize import Dequantized, bits_per_dimension
@@ -20,7 +20,7 @@ from pushforward.experiments.session import description, purpose_key, train
 from pushforward.experiments.train.config import TrainConfig, chosen
 from pushforward.experiments.train.models import calibrated, gaussian_units, make_ensemble
 from pushforward.experiments.train.run import TrainRun
-from pushforward.objectives import ForwardKL, HeldOut
+from pushforward.objectives import ForwardKL, HeldOut, Windowed
 from pushforward.training import Fit, adam, member
 from pushforward.types import PRNGKeyArray
 
@@ -47,7 +47,7 @@ def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
         models = make_ensemble(config, data.shape, data.levels, data.logged)
         return calibrated(models, data, purpose_key(config, 2))
 
-    loss = ForwardKL(on_device(data.train), config.at_once, smoothing(config, data))
+    loss = training_loss(config, data, smoothing(config, data))
     trained, best, told = train_to_the_best(run, make_models, loss, HeldOut(on_device(data.validation)), quiet=quiet)
     judged = _judge(member(trained.model, best), run, purpose_key(config, 3))
     result = {**judged, **told, "warnings": [*data.warnings, *judged.get("warnings", [])]}
@@ -56,7 +56,7 @@ def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
 
 
 def train_to_the_best(
-    run: TrainRun, make_models: Callable[[], Any], loss: ForwardKL, held_out: HeldOut, *, quiet: bool
+    run: TrainRun, make_models: Callable[[], Any], loss: ForwardKL | Windowed, held_out: HeldOut, *, quiet: bool
 ) -> tuple[Fit[Any], int, dict[str, Any]]:
     """The trained ensemble, which restart is best by validation, and what `result.json` says of it.
 
@@ -90,6 +90,28 @@ def train_to_the_best(
         **description(run, trained, seconds),
     }
     return trained, best, told
+
+
+def training_loss(
+    config: TrainConfig, data: Dataset, noise: Float[Array, "D D"] | None, *, contexts: bool = False
+) -> ForwardKL | Windowed:
+    """The loss of the training rows, of one window of them after another where they stay on disk.
+
+    Args:
+        config: the settings.
+        data: the rows.
+        noise: see `smoothing`.
+        contexts: whether the density is that of the rows given their contexts.
+    """
+
+    def loss(rows: Float32[np.ndarray, "n *event"], given: Float32[np.ndarray, "n columns"] | None) -> ForwardKL:
+        beside = on_device(given) if contexts and given is not None else None
+        return ForwardKL(on_device(rows), config.at_once, noise, beside)
+
+    windows = data.windows
+    if windows is None:
+        return loss(data.train, None if data.given is None else data.given.train)
+    return Windowed(lambda number: loss(*windows(number)), max(1, windows.size // config.batch_size))
 
 
 def optimizer(config: TrainConfig) -> optax.GradientTransformation:

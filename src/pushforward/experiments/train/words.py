@@ -60,7 +60,7 @@ def results(data: Dataset, result: Result) -> Table:
         row(
             "training log-likelihood",
             value(result, "train_log_likelihood"),
-            f"{bound} of {count(shown, each)} of {len(data.train):,} trained on; far above the test: overfitted",
+            f"{bound} of {count(shown, each)} of {data.rows[0]:,} trained on; far above the test: overfitted",
             OVERFLOW,
         ),
         ["best step", f"{result['best_step']:,}", f"of {result['steps']:,}; the flow is the one of that step"],
