@@ -44,3 +44,19 @@ def test_a_device_a_core_and_one_thread_for_linear_algebra(given, devices, threa
         [sys.executable, "-c", PROGRAM], env=environment | given, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [str(devices), str(threads)]
+
+
+def test_processes_with_other_cores_are_not_bound_by_what_was_chosen():
+    """What the user has set they inherit."""
+    program = """
+import os
+from pushforward.devices import use_cores, without_choices
+use_cores(2)
+names = "JAX_NUM_CPU_DEVICES", "NPROC", "OPENBLAS_NUM_THREADS"
+with without_choices():
+    print(*(os.environ.get(name) for name in names))
+print(*(os.environ.get(name) for name in names))
+"""
+    environment = {name: value for name, value in os.environ.items() if name not in SET} | {"NPROC": "3"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["None 3 None", "2 3 1"]

@@ -17,9 +17,13 @@ __all__ = [
     "refuse_wrong_sums",
     "use_all_cores",
     "use_cores",
+    "without_choices",
 ]
 
 OVERRIDE = "PUSHFORWARD_ANY_JAX"
+
+_chosen: dict[str, str] = {}
+"""Variables of the environment that `use_cores` has set."""
 
 
 def use_all_cores() -> None:
@@ -37,11 +41,28 @@ def use_cores(cores: int) -> None:
     Args:
         cores: of this process.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    _choose("OPENBLAS_NUM_THREADS", 1)
     if "host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-        devices = os.environ.setdefault("JAX_NUM_CPU_DEVICES", str(cores))
+        _choose("JAX_NUM_CPU_DEVICES", cores)
+        devices = os.environ["JAX_NUM_CPU_DEVICES"]
         if devices.isdigit():
-            os.environ.setdefault("NPROC", str(max(cores, int(devices))))
+            _choose("NPROC", max(cores, int(devices)))
+
+
+def _choose(name: str, value: int) -> None:
+    if name not in os.environ:
+        os.environ[name] = _chosen[name] = str(value)
+
+
+@contextmanager
+def without_choices() -> Iterator[None]:
+    """Within it, the environment is without what `use_cores` has set: for processes with other cores than this one."""
+    for name in _chosen:
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        os.environ.update(_chosen)
 
 
 def refuse_wrong_sums() -> None:

@@ -157,3 +157,26 @@ def test_a_study_on_a_cluster_is_that_of_one_process(cluster, tmp_path, study):
         for key, value in row.items():
             if isinstance(value, float):
                 assert other[key] == pytest.approx(value, rel=1e-3, abs=1e-4), key
+
+
+CORES = """
+from pushforward.devices import use_cores
+use_cores(2)
+import jax
+from pushforward.experiments.cluster import Cluster, connected
+jax.numpy.zeros(1)
+told = "import jax; from pushforward.errors import UserError; raise UserError(str(jax.device_count()))"
+for cpus in (1, 2):
+    with connected(Cluster(cpus=cpus)) as make:
+        print(dict(make({"devices": ("builtins:exec", (told,))})))
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="a call is to have two cores")
+def test_a_call_has_its_own_cores_and_not_those_of_the_command():
+    """On a cluster that the command made itself, whose processes inherit its environment."""
+    ours = ("JAX_NUM_CPU_DEVICES", "NPROC", "XLA_FLAGS", "RAY_ADDRESS")
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    done = subprocess.run([sys.executable, "-c", CORES], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["{'devices': '1'}", "{'devices': '2'}"]
+    assert "fork" not in done.stderr

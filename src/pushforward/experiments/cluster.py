@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from warnings import catch_warnings, filterwarnings
 
+from pushforward.devices import without_choices
 from pushforward.errors import UserError, imported
 
 Call = tuple[str, tuple[Any, ...]]
@@ -71,7 +73,10 @@ def connected(cluster: Cluster) -> Iterator[Callable[[Mapping[str, Call]], Itera
     cluster.check()
     ray = imported("ray", HOW)
     try:
-        ray.init(address=cluster.named, logging_level=logging.ERROR, log_to_driver=False)
+        with without_choices(), catch_warnings():
+            # JAX warns of every fork, and Ray's end in another program at once.
+            filterwarnings("ignore", "os.fork", RuntimeWarning)
+            ray.init(address=cluster.named, logging_level=logging.ERROR, log_to_driver=False)
     except Exception as error:  # Ray raises ConnectionError, RuntimeError, ValueError and its own
         where = "here" if cluster.named is None else f"at {cluster.named}"
         raise UserError(f"no Ray cluster can be used {where}: {_first_line(error)}") from error
