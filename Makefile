@@ -6,7 +6,14 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 MARKED ?= not slow and not long
 
-.PHONY: demo test lint check-all
+# What is measured, quick first, and the environments that it is measured in.
+BENCHMARKS ?= import_time training_step members compile_time memory density_of_states dlgm_step ais_throughput \
+	density_speed simulation posteriors small_tables coverage conditional
+BENCH ?= .venv-bench
+TORCH ?= .venv-torch
+TORCH_BY ?= $(or $(shell scripts/find-python 3.11 2>/dev/null),$(PYTHON))
+
+.PHONY: demo test lint check-all bench
 
 demo: $(VENV)/installed
 	$(BIN)/pushforward fit u1 --length 16 --restarts 8 --steps 8000 --out runs/demo --force
@@ -25,13 +32,29 @@ check-all: lint
 	$(MAKE) test MARKED="long or not long"
 	$(MAKE) test MARKED="not long" VENV=.venv-3.11 PYTHON="$$(scripts/find-python 3.11)"
 
+# Beside other libraries: those on JAX in the environment of pushforward, those on PyTorch in their own.
+bench: $(BENCH)/installed $(TORCH)/installed
+	failed=; for name in $(BENCHMARKS); do \
+		TORCH_PYTHON=$(abspath $(TORCH))/bin/python $(BENCH)/bin/python benchmarks/$$name.py || failed="$$failed $$name"; \
+	done; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
+
 $(VENV)/installed: pyproject.toml
-	@test -n "$(PYTHON)"
-ifeq ($(PYTHON),uv)
-	uv venv --quiet --clear --python '>=3.12' $(VENV)
-	uv pip install --quiet --python $(BIN)/python --editable '.[test]'
-else
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --editable '.[test]'
-endif
-	touch $@
+	$(call environment,$(VENV),$(PYTHON),--editable '.[test]')
+
+$(BENCH)/installed: pyproject.toml benchmarks/requirements.txt
+	$(call environment,$(BENCH),$(PYTHON),--editable . --requirement benchmarks/requirements.txt)
+
+$(TORCH)/installed: benchmarks/requirements-torch.txt
+	$(call environment,$(TORCH),$(TORCH_BY),--requirement benchmarks/requirements-torch.txt)
+
+# Of a folder, an interpreter, and what pip is to install.
+define environment
+	@test -n "$(2)"
+	if [ "$(2)" = uv ]; then \
+		uv venv --quiet --clear --python '>=3.12' $(1) && uv pip install --quiet --python $(1)/bin/python $(3); \
+	else \
+		$(2) -m venv --clear $(1) && $(1)/bin/pip install --quiet $(3); \
+	fi
+	touch $(1)/installed
+endef

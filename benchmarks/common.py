@@ -2,17 +2,19 @@
 
 import json
 import os
+import pickle
 import platform
 import re
 import shlex
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,7 +26,10 @@ from rich.table import Table
 
 RESULTS = Path(__file__).parent.parent / "results" / "benchmarks"
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy", "pushforward")
-PEERS = ("flowjax", "zuko", "normflows", "nflows", "torch")
+TORCH = ("torch", "zuko", "normflows", "nflows")
+PEERS = ("flowjax", *TORCH)
+TORCH_PYTHON = os.environ.get("TORCH_PYTHON")
+"""The interpreter that PyTorch and what stands on it are installed for, where it is not this one."""
 
 LEARNING_RATE = 5e-3
 TARGET = "u4"
@@ -58,15 +63,22 @@ def at_least(text: str, value: float | None, limit: float) -> Requirement:
 
 
 @contextmanager
-def worker(devices: int | None = 1, *, reused: bool = True) -> Iterator[Callable[..., Any]]:
+def worker(
+    devices: int | None = 1, *, reused: bool = True, package: str = "pushforward"
+) -> Iterator[Callable[..., Any]]:
     """`call(function, *arguments)` in a process of its own: one for all calls, or a fresh one for each.
 
     The processes see `devices` CPU devices, or choose for themselves where it is None, and no compilation cache. Only
-    they import JAX or PyTorch, so that no library's threads, caches or memory disturb another's.
+    they import JAX or PyTorch, so that no library's threads, caches or memory disturb another's. One for a package that
+    stands on PyTorch belongs to `TORCH_PYTHON`.
     """
     environment = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "false"}
     if devices is not None:
         environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+    if TORCH_PYTHON is not None and package in TORCH:
+        with _foreign(TORCH_PYTHON) as call:
+            yield call
+        return
     with ProcessPoolExecutor(
         1,
         mp_context=get_context("spawn"),
@@ -75,6 +87,28 @@ def worker(devices: int | None = 1, *, reused: bool = True) -> Iterator[Callable
         max_tasks_per_child=None if reused else 1,
     ) as pool:
         yield lambda function, *arguments: pool.submit(function, *arguments).result()
+
+
+@contextmanager
+def _foreign(python: str) -> Iterator[Callable[..., Any]]:
+    """Calls in a process of another interpreter, which imports the script that runs here."""
+    here = Path(__file__).parent
+    command = [python, str(here / "foreign.py"), Path(sys.argv[0]).stem]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        to, back = process.stdin, process.stdout
+
+        def call(function: Callable[..., Any], *arguments: Any) -> Any:
+            pickle.dump((function, arguments), to)
+            to.flush()
+            failed, result = pickle.load(back)
+            if failed:
+                raise RuntimeError(result)
+            return result
+
+        yield call
+        to.close()
 
 
 def _set_environment(variables: dict[str, str]) -> None:
@@ -131,11 +165,19 @@ def flowjax_fit(length: int, batch: int, *, recipe: bool = False) -> Callable[..
 
 
 def installed(package: str) -> bool:
+    return _version(package) is not None
+
+
+@cache
+def _version(package: str) -> str | None:
+    if TORCH_PYTHON is not None and package in TORCH:
+        asked = f"from importlib.metadata import version; print(version({package!r}))"
+        found = subprocess.run([TORCH_PYTHON, "-c", asked], capture_output=True, text=True)
+        return found.stdout.strip() or None
     try:
-        version(package)
+        return version(package)
     except PackageNotFoundError:
-        return False
-    return True
+        return None
 
 
 def report(name: str, title: str, rows: Sequence[Row], requirements: Sequence[Requirement], notes: str = "") -> None:
@@ -200,7 +242,7 @@ def _facts() -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {
             "python": platform.python_version(),
-            **{package: version(package) for package in (*PACKAGES, *PEERS) if installed(package)},
+            **{package: found for package in (*PACKAGES, *PEERS) if (found := _version(package)) is not None},
         },
     }
 

@@ -198,7 +198,8 @@ def main(
         # One thread for each library: what waits for its process runs beside the others.
         futures: dict[tuple[str, Family, Library], list[Future[np.ndarray]]] = {}
         for library in compared:
-            call, pool = stack.enter_context(worker()), stack.enter_context(ThreadPoolExecutor(1))
+            call = stack.enter_context(worker(package=library))
+            pool = stack.enter_context(ThreadPoolExecutor(1))
             for table, family in jobs:
                 futures[table, family, library] = [
                     pool.submit(call, TRAIN[library], family, table, seed, recipe) for seed in seeds

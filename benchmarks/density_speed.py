@@ -317,7 +317,7 @@ def main(
     compared = [library for library in libraries if library not in missing]
     rows: list[Row] = []
     with ExitStack() as stack:
-        calls = [stack.enter_context(worker()) for _ in compared]
+        calls = [stack.enter_context(worker(package=library)) for library in compared]
         pool = stack.enter_context(ThreadPoolExecutor())
         for cell in (Cell(*values) for values in product(families, dims, batches, operations)):
             waiting = [pool.submit(call, prepare, library, cell, cores) for library, call in zip(compared, calls)]

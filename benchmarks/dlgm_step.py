@@ -74,6 +74,11 @@ class Case:
     contender: Contender
     length: int
 
+    @property
+    def package(self) -> str:
+        """What its process imports."""
+        return "torch" if self.contender.startswith("torch") else "pushforward"
+
     def __str__(self) -> str:
         return f"K = {self.length}, {NAMES[self.contender]}"
 
@@ -414,7 +419,7 @@ def main(
         if set(compared) & set(TORCH):
             with worker() as call:
                 steps = {length: call(reference, length) for length in lengths}
-        calls = {case: stack.enter_context(worker()) for case in cases}
+        calls = {case: stack.enter_context(worker(package=case.package)) for case in cases}
         pool = stack.enter_context(ThreadPoolExecutor(len(cases)))
         waiting = [pool.submit(calls[case], prepare, case, cores, steps.get(case.length)) for case in cases]
         for each in waiting:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import tyro
 
-from common import Row, at_least, at_most, report
+from common import TORCH_PYTHON, Row, at_least, at_most, report
 from pushforward.devices import use_all_cores
 
 TASKS = ("two-moons", "slcp", "gaussian-mixture")
@@ -158,7 +158,7 @@ def scored(name: str, draws: np.ndarray) -> list[float]:
 
 
 def main(
-    sbi_python: str = sys.executable,
+    sbi_python: str = TORCH_PYTHON or sys.executable,
     estimator: str = "nsf",
     tasks: tuple[str, ...] = (*TASKS, *OTHERS),
     simulations: int = 10_000,
