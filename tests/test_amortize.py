@@ -8,7 +8,7 @@ import pytest
 
 from pushforward import flows
 from pushforward.amortize import amortize, condition
-from tests.checks import QUICK_RECIPES, randomised, slow_but
+from tests.checks import QUICK_RECIPES, assert_same, randomised, slow_but
 
 DRIVEN = ("nice", "real_vp", "real_nvp", "nsf_coupling", "maf", "iaf", "nsf_autoregressive", "neural_autoregressive")
 
@@ -28,6 +28,23 @@ def test_amortized_starts_as_the_flow_and_depends_on_the_context(recipe):
     # The weights of the last layer, which start at zero, make the difference.
     moved = eqx.tree_at(lambda c: c.network, conditional, randomised(conditional.network, jax.random.key(3), 0.1))
     assert jnp.all(log_prob(moved, context) != log_prob(moved, -context))
+
+
+def test_a_rank_makes_the_weights_a_product():
+    """The start is the flow all the same, what is emitted lies in as many dimensions, and there are fewer weights."""
+    flow = flows.planar(jax.random.key(0), 5, 20)
+    full, narrow = (amortize(flow, jax.random.key(1), 30, depth=0, rank=rank) for rank in (None, 4))
+    contexts = jax.random.normal(jax.random.key(2), (50, 30))
+    assert_same(narrow(contexts[0]), flow)
+    for network, rank in ((full.network, 30), (narrow.network, 4)):
+        moved = randomised(network, jax.random.key(3))
+        emitted = np.asarray(jax.vmap(moved)(contexts), np.float64) - np.asarray(moved(jnp.zeros(30)))
+        assert np.linalg.matrix_rank(emitted, tol=1e-3) == rank
+    sizes = [sum(leaf.size for leaf in jax.tree.leaves(each.network)) for each in (full, narrow)]
+    size = 20 * 11 + 10
+    assert sizes == [size * 31, 4 * 31 + size * 5]
+    with pytest.raises(ValueError, match="rank must be 1 or more"):
+        amortize(flow, jax.random.key(1), 30, rank=0)
 
 
 @pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, [*DRIVEN, "residual", "continuous", "glow"]))

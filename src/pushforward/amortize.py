@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from pushforward.bijections import Bijection
 from pushforward.distributions import Distribution
-from pushforward.nets import MADE, MLP, Activation, Contextual, ConvNet, LipschitzMLP
+from pushforward.nets import MADE, MLP, Activation, Contextual, ConvNet, LipschitzMLP, Sequential
 from pushforward.types import PRNGKeyArray
 
 __all__ = [
@@ -46,7 +46,7 @@ class Amortized(eqx.Module, Generic[D]):
         flow: the distribution or bijection whose parameters the network shifts.
     """
 
-    network: MLP
+    network: MLP | Sequential
     flow: D
 
     def __call__(self, context: Float[Array, " context"]) -> D:
@@ -82,6 +82,7 @@ def amortize(
     width: int = 64,
     depth: int = 2,
     activation: Activation = jax.nn.relu,
+    rank: int | None = None,
 ) -> Amortized[D]:
     """Make any flow conditional: a network of the context emits every parameter, starting from those of `flow`.
 
@@ -95,13 +96,25 @@ def amortize(
         width: hidden units of the network.
         depth: hidden layers of the network.
         activation: of the hidden layers.
+        rank: of the weights that emit the parameters, then a product of two matrices: of a flow with many parameters it
+            takes less time and memory; full unless given.
+
+    Raises:
+        ValueError: `rank` is less than 1.
 
     Example:
         >>> posterior = amortize(flows.planar(key, dim=2, length=8), key, context_dim=10)
         >>> z, log_prob = posterior(context).sample_and_log_prob(key, (100,))
     """
     size = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(flow, eqx.is_inexact_array)))
-    return Amortized(MLP.init(key, context_dim, size, width, depth, activation), flow)
+    if rank is None:
+        return Amortized(MLP.init(key, context_dim, size, width, depth, activation), flow)
+    if rank < 1:
+        raise ValueError(f"rank must be 1 or more, got {rank}")
+    key_narrow, key_wide = jax.random.split(key)
+    narrow = MLP.init(key_narrow, context_dim, rank, width, depth, activation, zero=False)
+    wide = MLP.init(key_wide, rank, size, width, 0, activation)
+    return Amortized(Sequential((narrow, wide)), flow)
 
 
 def condition(flow: D, key: PRNGKeyArray, context_dim: int) -> Conditional[D]:

@@ -80,6 +80,7 @@ class Posterior(eqx.Module):
         flow: Bijection | None = None,
         amortized: Amortization = "parameters",
         covariance: Covariance = "diagonal",
+        rank: int | None = None,
     ) -> "Posterior":
         """The posterior behind any encoder; for every observation it starts as N(0, I) pushed through `flow`.
 
@@ -92,6 +93,7 @@ class Posterior(eqx.Module):
             amortized: what of the flow depends on the observation: every parameter, emitted by the encoder; the first
                 layers of its networks; or nothing.
             covariance: of the Normal before the flow.
+            rank: of the weights by which the parameters of the flow are emitted; full unless given.
 
         Raises:
             ValueError: the flow has another shape, or no networks that could see a context.
@@ -104,7 +106,7 @@ class Posterior(eqx.Module):
         if flow is not None:
             match amortized:
                 case "parameters":
-                    layers = amortize(flow, key_flow, features, depth=0)
+                    layers = amortize(flow, key_flow, features, depth=0, rank=rank)
                 case "context":
                     layers = condition(flow, key_flow, features)
                 case "none":
@@ -147,6 +149,7 @@ class DLGM(eqx.Module):
         hidden: Sequence[int] = (400, 400),
         activation: str = "maxout",
         pieces: int = 4,
+        rank: int | None = None,
     ) -> "DLGM":
         """A model whose networks are of dense layers; those of R&M 2015, section 6.2, unless told otherwise.
 
@@ -162,6 +165,7 @@ class DLGM(eqx.Module):
             hidden: units of the hidden layers of the encoder, and of each of the decoder's networks in reverse order.
             activation: of the hidden layers, one of `networks.ACTIVATIONS`.
             pieces: linear pieces behind each maxout unit; without effect on other activations.
+            rank: of the weights by which the encoder emits the parameters of the flow; full unless given.
 
         Raises:
             ValueError: the flow has another shape, has no networks that could see a context, or `latents` is empty.
@@ -186,7 +190,7 @@ class DLGM(eqx.Module):
         ]
         decoder = Decoder(tuple(networks), tuple(jnp.eye(n) for n in reversed(below)), likelihood)
         features, size = [dim, *hidden][-1], sum(latents)
-        return DLGM(decoder, Posterior.init(key_flow, encoder, features, size, flow, amortized, covariance), size)
+        return DLGM(decoder, Posterior.init(key_flow, encoder, features, size, flow, amortized, covariance, rank), size)
 
     @staticmethod
     def convolutional(
@@ -200,6 +204,7 @@ class DLGM(eqx.Module):
         covariance: Covariance = "diagonal",
         channels: Sequence[int] = (32, 64),
         features: int = 256,
+        rank: int | None = None,
     ) -> "DLGM":
         """A model of images with one stochastic layer, whose networks are of gated convolutions.
 
@@ -214,6 +219,7 @@ class DLGM(eqx.Module):
             covariance: of the Normal before the flow.
             channels: of the encoder's convolutions, each of which halves the image; in reverse those of the decoder.
             features: numbers that the encoder gives.
+            rank: of the weights by which the encoder emits the parameters of the flow; full unless given.
 
         Raises:
             ValueError: the flow has another shape, has no networks that could see a context, or the image cannot be
@@ -223,7 +229,7 @@ class DLGM(eqx.Module):
         key_encoder, key_decoder, key_flow = jax.random.split(key, 3)
         encoder = _of(likelihood, convolutional_encoder(key_encoder, shape, channels, features))
         network = convolutional_decoder(key_decoder, latents, shape, channels, likelihood.size)
-        posterior = Posterior.init(key_flow, encoder, features, latents, flow, amortized, covariance)
+        posterior = Posterior.init(key_flow, encoder, features, latents, flow, amortized, covariance, rank)
         return DLGM(Decoder((network,), (), likelihood), posterior, latents)
 
     @property

@@ -51,6 +51,10 @@ class DlgmConfig(FlowConfig, TrainingConfig):
     """what of the flow depends on the image: every parameter, emitted by the encoder; the first layers of its networks;
     nothing, the static comparison. Unless given, the first, or of families with networks the second"""
 
+    emission_rank: int | None = None
+    """of the weights by which the encoder emits the parameters of the flow: a product of two matrices, which takes less
+    time; full unless given"""
+
     covariance: Literal["diagonal", "full"] = "diagonal"
     """of the Normal before the flow"""
 
@@ -128,7 +132,7 @@ class DlgmConfig(FlowConfig, TrainingConfig):
         super().check()
         self.check_flow()
         check_least(self, draws=1, annealing_steps=0, free_bits=0, validate_every=1, patience=0, pieces=1)
-        check_least(self, test_draws=1, weight_decay=0)
+        check_least(self, test_draws=1, weight_decay=0, emission_rank=1)
         check_positive(self, "learning_rate")
         for name in ("latents", "hidden"):
             if not all(n >= 1 for n in getattr(self, name)):

@@ -49,17 +49,21 @@ def make_model(config: DlgmConfig, shape: tuple[int, ...], levels: int | None, k
     """The untrained model.
 
     Raises:
-        UserError: the flow does not exist or lacks a setting that is given.
+        UserError: the flow does not exist or lacks a setting that is given, or nothing of it is emitted by a rank.
         ValueError: the flow cannot be amortised as asked.
     """
     dim, latents = int(np.prod(shape)), sum(config.latents)
     key_flow, key_model = jax.random.split(key)
     flow = make_flow(config, (latents,), key_flow, Normal.standard(latents), "sampling").bijection
+    amortized = config.amortised or ("context" if has_networks(flow) else "parameters")
+    if config.emission_rank is not None and (amortized != "parameters" or not config.length):
+        raise UserError("--emission-rank is for flows whose parameters the encoder emits: --amortised parameters")
     common: dict[str, Any] = {
         "likelihood": LIKELIHOODS[config.likelihood](levels or 0),
         "flow": flow if config.length else None,
-        "amortized": config.amortised or ("context" if has_networks(flow) else "parameters"),
+        "amortized": amortized,
         "covariance": config.covariance,
+        "rank": config.emission_rank,
     }
     if config.network == "convolutional":
         return DLGM.convolutional(key_model, _image(shape), latents, channels=config.hidden, **common)
