@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import tyro
 
-from common import Row, at_most, report, spread, worker
+from common import Row, at_least, at_most, report, spread, worker
 from dlgm_step import HIDDEN, LATENTS, PIXELS, make_model
 
 KIB, MEGABYTE = 1024, 1e6
 LEAPFROG_STEPS = 10
+OF_DECODER = 0.8
 MEMORY_LIMIT = 2000
 
 
@@ -116,6 +117,11 @@ def main(
         f"Annealed importance sampling: {points:,} images, {chains} chains, {PIXELS} pixels, {HIDDEN} units",
         rows,
         [
+            at_least(
+                f"likelihoods a second over those of the bare decoder, at least {OF_DECODER}",
+                min(float(row["AIS over decoder"]) for row in rows),
+                OF_DECODER,
+            ),
             at_most(f"peak RSS in MB, at most {MEMORY_LIMIT:,}", peak, MEMORY_LIMIT),
             at_most(f"peak RSS, {more} temperatures over {fewer}, at most 1.1", growth, 1.1),
         ],

@@ -32,7 +32,7 @@ class Plan:
         simulations: budgets of every task.
         seeds: of every task.
         repeated: tasks with three seeds.
-        large: tasks with 100,000 simulations too.
+        large: tasks with 100,000 simulations too, of the first seed.
     """
 
     tasks: tuple[str, ...]
@@ -47,7 +47,7 @@ class Plan:
         for seed in range(3):
             for task in self.tasks:
                 seeds = max(self.seeds, 3 if task in self.repeated else 1)
-                budgets = (*self.simulations, *((LARGE,) if task in self.large else ()))
+                budgets = (*self.simulations, *((LARGE,) if task in self.large and seed == 0 else ()))
                 found += [(task, count, first + seed) for count in budgets if seed < seeds]
         return found
 

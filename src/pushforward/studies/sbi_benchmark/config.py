@@ -22,7 +22,7 @@ class SbiBenchmarkConfig(StudyConfig):
     """budgets; 1,000 and 10,000 for the paper, and 100,000 of three tasks"""
 
     seeds: int | None = None
-    """fits of each; for the paper three of two moons, SLCP and Lotka-Volterra, one of the others"""
+    """fits of each; for the paper three of two moons, SLCP and Lotka-Volterra, one of the others and of 100,000"""
 
     observations: int = 10
     """of the ten"""
