@@ -42,14 +42,14 @@ def train_pushforward(family: Family, table: str, seed: int, recipe: Recipe) -> 
     import jax.numpy as jnp
     import optax
 
-    from pushforward import amortize, objectives, training
+    from pushforward import condition, objectives, training
 
     contexts, rows = divided(load(table, seed))
 
     def make(key):
         key_flow, key_context = jax.random.split(key)
         flow = pushforward_flow(family, rows[0].shape[1], key_flow)
-        return amortize.condition(flow, key_context, contexts[0].shape[1])
+        return condition(flow, key_context, contexts[0].shape[1])
 
     began = time.perf_counter()
     result = training.fit(

@@ -12,7 +12,7 @@ ROOMS = [
     {"types", "errors", "safe", "border", "boxes", "probes", "quadrature", "devices", "programs", "nets", "batches"},
     {"bijections"},
     {"distributions"},
-    {"flows", "amortize", "contexts"},
+    {"flows", "conditional", "contexts"},
     {"supports"},
     {"targets"},
     {"evaluation"},

@@ -8,8 +8,8 @@ from scipy import stats
 
 import pushforward
 from pushforward import flows
-from pushforward.amortize import amortize, condition
 from pushforward.bijections import DiagonalAffine
+from pushforward.conditional import amortize, condition
 from pushforward.contexts import Encoder, Standardised
 from pushforward.distributions import Normal, Pushforward
 from pushforward.errors import UserError

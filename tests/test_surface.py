@@ -10,7 +10,7 @@ from pushforward.bijections import Bijection
 from pushforward.errors import UserError, imported
 
 MODULES = (
-    "amortize",
+    "conditional",
     "bijections",
     "contexts",
     "data",

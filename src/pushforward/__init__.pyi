@@ -1,5 +1,5 @@
-from . import amortize as amortize
 from . import bijections as bijections
+from . import conditional as conditional
 from . import contexts as contexts
 from . import data as data
 from . import dequantize as dequantize
@@ -16,6 +16,8 @@ from . import states as states
 from . import supports as supports
 from . import targets as targets
 from . import training as training
+from .conditional import amortize as amortize
+from .conditional import condition as condition
 from .experiments.runs import load as load
 from .experiments.runs import open_run as open_run
 from .saving import save as save

@@ -8,8 +8,8 @@ import pytest
 from scipy import special, stats
 
 from pushforward import flows
-from pushforward.amortize import Amortized, Conditional, Shared
 from pushforward.bijections import DiagonalAffine, TriangularAffine
+from pushforward.conditional import Amortized, Conditional, Shared
 from pushforward.distributions import Normal, Pushforward
 from pushforward.models import DLGM, LIKELIHOODS, Decoder, Posterior, draw
 from pushforward.models.networks import ByParameter

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pushforward.amortize import condition
 from pushforward.bijections import (
     Additive,
     Affine,
@@ -23,6 +22,7 @@ from pushforward.bijections import (
     Sigmoidal,
     Stack,
 )
+from pushforward.conditional import condition
 from pushforward.distributions import FamilyMixture, MultivariateNormal, Normal, Pushforward, Uniform
 from pushforward.flows import glow, maf, nice, radial, real_nvp, real_vp, residual
 from pushforward.nets import MADE, MLP, ConvNet, Convolution, Dense, GatedConvolution, OnCircle, Sequential

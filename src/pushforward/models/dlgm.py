@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pushforward.amortize import Amortized, Conditional, Shared, amortize, condition
 from pushforward.bijections import Bijection, Chain, DiagonalAffine, TriangularAffine
+from pushforward.conditional import Amortized, Conditional, Shared, amortize, condition
 from pushforward.distributions import Distribution, Normal, Pushforward
 from pushforward.models.likelihoods import BernoulliLikelihood, Likelihood
 from pushforward.models.networks import Divided, convolutional_decoder, convolutional_encoder, dense

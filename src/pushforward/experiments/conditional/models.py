@@ -6,8 +6,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from pushforward.amortize import amortize, condition, has_networks
 from pushforward.bijections import PartialExp
+from pushforward.conditional import amortize, condition, has_networks
 from pushforward.contexts import Encoder, Regression, Standardised
 from pushforward.data import Dataset
 from pushforward.errors import UserError

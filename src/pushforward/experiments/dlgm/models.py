@@ -5,7 +5,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 
-from pushforward.amortize import has_networks
+from pushforward.conditional import has_networks
 from pushforward.data.observe import Observation
 from pushforward.distributions import Normal
 from pushforward.errors import UserError

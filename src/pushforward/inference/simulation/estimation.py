@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from pushforward import flows
-from pushforward.amortize import condition
 from pushforward.bijections import Chain, DiagonalAffine, TriangularAffine
+from pushforward.conditional import condition
 from pushforward.contexts import Encoder, Ensemble, Regression, Standardised
 from pushforward.distributions import Average, Normal, Pushforward
 from pushforward.errors import UserError

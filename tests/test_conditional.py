@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pushforward import flows
-from pushforward.amortize import amortize, condition
+from pushforward.conditional import amortize, condition
 from tests.checks import QUICK_RECIPES, assert_same, randomised, slow_but
 
 DRIVEN = ("nice", "real_vp", "real_nvp", "nsf_coupling", "maf", "iaf", "nsf_autoregressive", "neural_autoregressive")
