@@ -22,6 +22,7 @@ from pushforward.cli.sweep import sweep_command
 from pushforward.cli.train import train_command
 from pushforward.devices import refuse_wrong_sums, use_all_cores
 from pushforward.errors import UserError
+from pushforward.experiments.parsing import REGISTRY
 from pushforward.programs import check_kept_programs, keep_programs
 
 COMPILE_ANEW = "--compile-anew"
@@ -44,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         refuse_wrong_sums()
         app = build_app(arguments)
-        app.cli(prog="pushforward", description=DESCRIPTION, args=arguments)
+        app.cli(prog="pushforward", description=DESCRIPTION, args=arguments, registry=REGISTRY)
         if warning := check_kept_programs():
             print(f"pushforward: {warning}", file=sys.stderr)
     except UserError as error:

@@ -13,6 +13,7 @@ import tyro
 from pushforward.errors import UserError, nearest
 from pushforward.experiments.config import FlowConfig, RunConfig, values_of
 from pushforward.experiments.families import FAMILIES, SETTINGS, flag
+from pushforward.experiments.parsing import REGISTRY
 
 Axes = Mapping[str, tuple[str, ...]]
 """Settings by name, each with the words of its values."""
@@ -128,7 +129,7 @@ def _read(config: RunConfig, name: str, word: str) -> Any:
     complaint = io.StringIO()
     try:
         with redirect_stderr(complaint), redirect_stdout(complaint):
-            return values_of(tyro.cli(Config, args=words, default=config))[name]
+            return values_of(tyro.cli(Config, args=words, default=config, registry=REGISTRY))[name]
     except SystemExit as error:
         raise UserError(f"--over {name}={word}: {word!r} is no value of {flag(name)}") from error
 
