@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,10 @@ def _in_turn(calls: Mapping[str, Call]) -> Iterator[Ended]:
 
 @contextmanager
 def _watched(title: str, pieces: Sequence[Piece]) -> Iterator[Callable[[str, str | None], None]]:
-    """A line with how many are done and the time left, brought up to date by what the disk says of the others."""
+    """A line with how many are done and the time left, brought up to date by what the disk says of the others.
+
+    Where there is no terminal, whose line can be written anew, every piece that is done has a line of its own.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -108,8 +112,8 @@ def _watched(title: str, pieces: Sequence[Piece]) -> Iterator[Callable[[str, str
         TimeRemainingColumn(),
     )
     waiting, failures = {piece.name: piece for piece in pieces}, 0
-    over = threading.Event()
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    over, console, began = threading.Event(), Console(stderr=True), time.monotonic()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=len(pieces), count=f"0/{len(pieces)}")
 
         def show() -> None:
@@ -121,15 +125,20 @@ def _watched(title: str, pieces: Sequence[Piece]) -> Iterator[Callable[[str, str
         def look() -> None:
             pause = LOOK_SECONDS
             while not over.wait(pause):
-                began = time.perf_counter()
+                looked = time.perf_counter()
                 show()
-                pause = max(LOOK_SECONDS, (time.perf_counter() - began) / LOOK_SHARE)
+                pause = max(LOOK_SECONDS, (time.perf_counter() - looked) / LOOK_SHARE)
 
         def done(name: str, complaint: str | None) -> None:
             nonlocal failures
             del waiting[name]
             failures += complaint is not None
             show()
+            if not console.is_terminal:
+                took = timedelta(seconds=round(time.monotonic() - began))
+                said = "done" if complaint is None else "failed"
+                line = f"{title}: {name} {said} ({len(pieces) - len(waiting)}/{len(pieces)}, {took})"
+                console.print(line, soft_wrap=True, markup=False, highlight=False)
 
         thread = threading.Thread(target=look, daemon=True)
         thread.start()

@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as RichTable
 
 from pushforward.drawing.page import Drawings, Picture, Table, render
 from pushforward.experiments.registry import resolve
+from pushforward.experiments.terminal import wide_console
 from pushforward.experiments.words import configuration
 from pushforward.studies import registry
 from pushforward.studies.base import Study
@@ -46,6 +48,8 @@ class Described:
 def write_study(study: Study[Any, Any]) -> Path:
     """Write the table, the figures and the page of a study into its folder, all but the page into `--results` too.
 
+    The table is printed too.
+
     They are `NAME.md`, `NAME.json`, `NAME.png`, `NAME-MORE.png` for further figures, and `report.html`.
 
     Returns:
@@ -58,7 +62,8 @@ def write_study(study: Study[Any, Any]) -> Path:
         for end, heading, caption, drawing in described.drawings
         if drawing is not None
     }
-    console = Console()
+    console = wide_console()
+    console.print(_shown(name, described.table))
     for folder in filter(None, (config.folder, config.results)):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.md").write_text(_markdown(config, described))
@@ -70,6 +75,17 @@ def write_study(study: Study[Any, Any]) -> Path:
     report.write_text(_page(config, described, list(pictures.values())), encoding="utf-8")
     console.print(f"report: {report}", soft_wrap=True, markup=False)
     return report
+
+
+def _shown(name: str, table: Table) -> RichTable:
+    """The table for a terminal."""
+    shown = RichTable(title=name, title_justify="left")
+    text_columns = len(table.columns) if table.text_columns is None else table.text_columns
+    for index, column in enumerate(table.columns):
+        shown.add_column(escape(column), justify="left" if index < text_columns else "right")
+    for row in table.rows:
+        shown.add_row(*map(escape, row))
+    return shown
 
 
 def _markdown(config: StudyConfig, described: Described) -> str:
