@@ -47,6 +47,15 @@ def test_a_window_of_held_out_rows_alone_is_refused():
         Windows(ROWS[:BLOCK], range(3), held_out=np.arange(BLOCK))(0)
 
 
+def test_a_window_holds_so_many_rows_as_are_asked_for():
+    few = Windows(ROWS, (0, 1), (2,), numbers=BLOCK * 3)
+    assert [few.of_rows(least).size for least in (1, BLOCK, BLOCK + 1, 5_000, 10**6)] == [
+        *(blocks * BLOCK for blocks in (1, 1, 2, 5)),
+        len(ROWS),
+    ]
+    assert windows().of_rows(1).size == windows().size
+
+
 def test_columns_and_contexts_are_taken_apart():
     rows, contexts = Windows(ROWS, (2, 0), (1,))(0)
     assert rows.dtype == contexts.dtype == np.float32

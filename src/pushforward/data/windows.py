@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Protocol, runtime_checkable
 
 import numpy as np
@@ -113,6 +113,15 @@ class Windows:
         window = np.resize(seen[:, chosen].astype(np.float32), (self.size, len(chosen)))
         split = len(self.columns)
         return window[:, :split], window[:, split:] if self.given else None
+
+    def of_rows(self, least: int) -> "Windows":
+        """The same with so many rows in a window, at least.
+
+        Args:
+            least: rows, where there are so many.
+        """
+        numbers = -(-least // BLOCK) * BLOCK * (len(self.columns) + len(self.given))
+        return replace(self, numbers=max(self.numbers, numbers))
 
     @property
     def _blocks(self) -> int:

@@ -25,6 +25,8 @@ from pushforward.training import Fit, adam, member
 from pushforward.types import PRNGKeyArray
 
 WORTH_NOTHING = 1e-3
+BATCHES = 8
+"""That a window of rows on disk holds, at least."""
 
 
 def run_train(run: TrainRun, *, quiet: bool = False) -> dict[str, Any]:
@@ -108,9 +110,9 @@ def training_loss(
         beside = on_device(given) if contexts and given is not None else None
         return ForwardKL(on_device(rows), config.at_once, noise, beside)
 
-    windows = data.windows
-    if windows is None:
+    if data.windows is None:
         return loss(data.train, None if data.given is None else data.given.train)
+    windows = data.windows.of_rows(BATCHES * config.batch_size)
     return Windowed(lambda number: loss(*windows(number)), max(1, windows.size // config.batch_size))
 
 
