@@ -22,10 +22,10 @@ WORDS = (
     "reference draws; published values are of sbi's own defaults. `C2ST` is the mean accuracy with which a classifier "
     "tells 10,000 draws from the reference draws, by their definition: 0.5 where it cannot, 1 where it always does; "
     "`best` and `worst` of the ten observations, means over seeds. `NPE, published` is that of sbi 0.23 in the "
-    "benchmark's own "
-    "result files (github.com/sbi-benchmark/results, benchmarking_sbi_023), which have no SIR and no Lotka-Volterra. "
-    "Times on the machine that is named, compilation included in that of training; that of sampling is of 10,000 draws "
-    "given one observation."
+    "benchmark's own result files (github.com/sbi-benchmark/results, benchmarking_sbi_023), which have no SIR and no "
+    "Lotka-Volterra. Times are those of the machine that is named, whatever else it does, compilation included in that "
+    "of training; that of sampling is of 10,000 draws given one observation. Times of a quiet machine beside sbi's are "
+    "in results/benchmarks/simulation.md."
 )
 
 
