@@ -7,7 +7,7 @@ JOBS ?= 2
 MARKED ?= not slow and not long
 
 # What is measured, quick first, and the environments that it is measured in.
-BENCHMARKS ?= import_time training_step members compile_time memory density_of_states dlgm_step ais_throughput \
+BENCHMARKS ?= import_time training_step members compile_time memory processes density_of_states dlgm_step ais_throughput \
 	density_speed simulation posteriors small_tables coverage conditional
 BENCH ?= .venv-bench
 TORCH ?= .venv-torch
