@@ -64,6 +64,9 @@ PAGES = {
 }
 
 
+LONG = {"posteriors", "training-stability", "inference-from-simulations", "conditional-densities"}
+
+
 def blocks(page):
     """The Python of a page, in its order."""
     return re.findall(r"```python\n(.*?)```", (DOCS / f"{page}.md").read_text(), re.DOTALL)
@@ -74,7 +77,7 @@ def test_every_page_with_python_is_run():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=pytest.mark.long if page in LONG else ()) for page in PAGES])
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for prepare in PREPARED.get(page, ()):
