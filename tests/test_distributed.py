@@ -67,11 +67,16 @@ def test_two_processes_have_the_losses_of_one(tmp_path, restarts):
     assert one["best_step"] == two["best_step"]
 
 
+def saved(out):
+    """The checkpoints of a run."""
+    return [path for path in (out / "checkpoints").glob("*") if path.name.isdigit()]
+
+
 def test_a_process_that_dies_ends_the_others_and_the_run_goes_on_alone(tmp_path):
     out = tmp_path / "run"
     first, second = started(out, *RUN[:-6], "--steps", "100000", "--validate-every", "50", processes=2)
     deadline = time.monotonic() + DEADLINE
-    while not [path for path in (out / "checkpoints").glob("*") if path.name.isdigit()]:
+    while not (saved(out) and (out / METRICS).is_file() and (out / METRICS).read_text()):
         assert first.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.5)
