@@ -152,7 +152,7 @@ class Devices:
         return Program(jax.jit(mapped, donate_argnums=1), _put(arrays, everywhere), everywhere)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Program:
     """A compiled method, with the arrays of what it belongs to on the devices.
 
