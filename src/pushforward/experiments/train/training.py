@@ -106,7 +106,7 @@ def training_loss(
         contexts: whether the density is that of the rows given their contexts.
     """
 
-    def loss(rows: Float32[np.ndarray, "n *event"], given: Float32[np.ndarray, "n columns"] | None) -> ForwardKL:
+    def loss(rows: Shaped[np.ndarray, "n *event"], given: Float32[np.ndarray, "n columns"] | None) -> ForwardKL:
         beside = on_device(given) if contexts and given is not None else None
         return ForwardKL(on_device(rows), config.at_once, noise, beside)
 
