@@ -5,29 +5,50 @@ from functools import partial
 from typing import Any, Literal, get_args
 
 Family = Literal["maf", "nsf_autoregressive", "real_nvp", "nsf_coupling"]
+Smooth = Literal["residual", "continuous"]
 Library = Literal["pushforward", "zuko", "flowjax"]
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 LIBRARIES: tuple[Library, ...] = get_args(Library)
+
 LAYERS = 5
 WIDTH = 64
 DEPTH = 2
 BINS = 8
 BOUND = 5.0
+LIPSCHITZ = 0.9
+TERMS = 4
+CONTINUATION = 0.9
+TOLERANCE = 1e-5
 ARCHITECTURE = f"{LAYERS} layers, hidden ({', '.join([str(WIDTH)] * DEPTH)}), {BINS} bins, standard normal base"
 
 
-def pushforward_flow(family: Family, dim: int, key: Any) -> Any:
-    """The recipe of that name; it starts as the identity."""
+def pushforward_flow(family: Family | Smooth, dim: int, key: Any) -> Any:
+    """The recipe of that name; it starts as the identity, but for the residual one."""
     import jax
 
     from pushforward import flows
     from pushforward.distributions import Normal
 
+    recipe = partial(flows.RECIPES[family], key, dim, base=Normal.standard(dim), width=WIDTH, depth=DEPTH)
+    if family == "continuous":
+        return recipe(tolerance=TOLERANCE)
+    if family == "residual":
+        return recipe(LAYERS, coefficient=LIPSCHITZ, exact=False)
     splines = {"bins": BINS, "bound": BOUND} if family.startswith("nsf") else {}
-    recipe = flows.RECIPES[family]
-    base = Normal.standard(dim)
-    return recipe(key, dim, LAYERS, base=base, width=WIDTH, depth=DEPTH, activation=jax.nn.relu, **splines)
+    return recipe(LAYERS, activation=jax.nn.relu, **splines)
+
+
+def normflows_residual_flow(dim: int) -> Any:
+    """The series as in pushforward: as many exact terms, and as long on average."""
+    import normflows as nf
+
+    def layer() -> Any:
+        channels = [dim, *[WIDTH] * DEPTH, dim]
+        net = nf.nets.LipschitzMLP(channels, lipschitz_const=LIPSCHITZ, init_zeros=False)
+        return nf.flows.Residual(net, n_exact_terms=TERMS, geom_p=1 - CONTINUATION)
+
+    return nf.NormalizingFlow(nf.distributions.DiagGaussian(dim, trainable=False), [layer() for _ in range(LAYERS)])
 
 
 def spread_out(flow: Any, key: Any) -> Any:
@@ -52,9 +73,12 @@ def spread_out(flow: Any, key: Any) -> Any:
     return jax.tree.map(restarted, flow, is_leaf=lambda node: isinstance(node, MLP))
 
 
-def zuko_flow(family: Family, dim: int) -> Any:
-    """zuko's own classes, its autoregressive flows with random permutations as pushforward's recipes have them."""
-    from zuko.flows import MAF, NICE, NSF, RealNVP
+def zuko_flow(family: Family | Literal["continuous"], dim: int) -> Any:
+    """zuko's own classes, its autoregressive flows with random permutations as pushforward's recipes have them.
+
+    Its continuous flow embeds the time in three frequencies, and takes the same steps for all rows.
+    """
+    from zuko.flows import CNF, MAF, NICE, NSF, RealNVP
     from zuko.transforms import MonotonicRQSTransform
 
     makers = {
@@ -65,6 +89,8 @@ def zuko_flow(family: Family, dim: int) -> Any:
             NICE, randmask=True, univariate=MonotonicRQSTransform, shapes=[(BINS,), (BINS,), (BINS - 1,)]
         ),
     }
+    if family == "continuous":
+        return CNF(dim, hidden_features=(WIDTH,) * DEPTH, atol=TOLERANCE, rtol=TOLERANCE)
     return makers[family](dim, transforms=LAYERS, hidden_features=(WIDTH,) * DEPTH)
 
 

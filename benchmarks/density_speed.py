@@ -4,20 +4,25 @@ The same architecture in each library, and networks that start alike, off the id
 compiled in pushforward and FlowJAX and run without gradients in zuko; a training step is one of forward KL and Adam: of
 `training.fit` in pushforward, of the compiled step that `fit_to_data` uses in FlowJAX, of an eager loop in zuko. Each
 library has a process of its own on the same cores. They prepare a cell at the same time, run it once to warm up, and
-then take turns. Ratios are taken within a round; their median is reported.
+then take turns. Ratios are taken within a round; their median is reported. The memory of a training step is what it
+holds at its peak beyond parameters and optimiser: XLA's temporaries of the compiled step, or what PyTorch allocates.
 """
 
+import json
 import math
 import os
 import queue
 import statistics
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle, product
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -26,26 +31,41 @@ import tyro
 from common import LEARNING_RATE, Requirement, Row, at_least, installed, report, worker
 from density import (
     ARCHITECTURE,
+    CONTINUATION,
     FAMILIES,
     LIBRARIES,
+    TERMS,
+    TOLERANCE,
     Family,
     Library,
+    Smooth,
     flowjax_flow,
     flowjax_parts,
+    normflows_residual_flow,
     pushforward_flow,
     spread_out,
     zuko_flow,
 )
+from memory import temporaries
 
+Contender = Library | Literal["normflows"]
 Operation = Literal["log_prob", "sample", "training step"]
 
+CONTENDERS: tuple[Contender, ...] = (*LIBRARIES, "normflows")
+PEERS: dict[Family | Smooth, tuple[Contender, ...]] = {
+    **dict.fromkeys(FAMILIES, ("zuko", "flowjax")),
+    "residual": ("normflows",),
+    "continuous": ("zuko",),
+}
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
-REQUIRED = {"zuko": 1.0, "flowjax": 1.0}
+REQUIRED = {"zuko": 1.0, "flowjax": 1.0, "normflows": 1.0}
 TWICE = 55 / 72  # of the cells, where zuko takes twice as long
-NAMES = {"pushforward": "pushforward", "zuko": "zuko", "flowjax": "FlowJAX"}
+NAMES = {"pushforward": "pushforward", "zuko": "zuko", "flowjax": "FlowJAX", "normflows": "normflows"}
+MB = 1e6
 BATCHES_OF_DATA = 4
 LARGE = 2**17  # numbers in a batch
 TRIAL = 0.05  # seconds for a number of threads
+LIMIT = 60.0  # seconds that a call may take by what it took at the batch before
 SLOW = 3.0  # seconds; what takes longer at its first call is not called again
 
 Turn = Callable[[float], float]
@@ -55,7 +75,7 @@ Turn = Callable[[float], float]
 class Cell:
     """One row of the table."""
 
-    family: Family
+    family: Family | Smooth
     dim: int
     batch: int
     operation: Operation
@@ -127,31 +147,43 @@ class TrainingLoop:
         self.turns.put(None)
 
 
-def pushforward_turn(cell: Cell) -> Turn:
+def pushforward_start(cell: Cell, key: Any) -> Any:
+    import jax
+
+    key_flow, key_start = jax.random.split(key)
+    return spread_out(pushforward_flow(cell.family, cell.dim, key_flow), key_start)
+
+
+def pushforward_fit(cell: Cell) -> Callable[..., Any]:
+    """`training.fit`, which takes the arguments that are still open."""
     import jax
     import optax
 
     from pushforward import objectives, training
 
-    def make(key: Any) -> Any:
-        key_flow, key_start = jax.random.split(key)
-        return spread_out(pushforward_flow(cell.family, cell.dim, key_flow), key_start)
+    return partial(
+        training.fit,
+        training.ensemble(partial(pushforward_start, cell), jax.random.key(0), 1),
+        objectives.ForwardKL(jax.numpy.asarray(data(cell)), cell.batch),
+        key=jax.random.key(1),
+        optimizer=optax.adam(LEARNING_RATE),
+        # A loop starts with 16 steps at once, which takes long in large cells: a record ends them.
+        record_every=1 if cell.dim * cell.batch > LARGE or cell.family in get_args(Smooth) else None,
+    )
+
+
+def pushforward_turn(cell: Cell) -> Turn:
+    import jax
 
     if cell.operation != "training step":
-        return compiled(make(jax.random.key(0)), cell)
-    loop = TrainingLoop(
-        lambda **arguments: training.fit(
-            training.ensemble(make, jax.random.key(0), 1),
-            objectives.ForwardKL(jax.numpy.asarray(data(cell)), cell.batch),
-            key=jax.random.key(1),
-            optimizer=optax.adam(LEARNING_RATE),
-            # A loop starts with 16 steps at once, which takes long in large cells: a record ends them.
-            record_every=1 if cell.dim * cell.batch > LARGE else None,
-            **arguments,
-        )
-    )
+        return compiled(pushforward_start(cell, jax.random.key(0)), cell)
+    loop = TrainingLoop(pushforward_fit(cell))
     loop(0.0)  # compiles
     return loop
+
+
+def pushforward_memory(cell: Cell) -> int:
+    return temporaries(pushforward_fit(cell))
 
 
 def flowjax_turn(cell: Cell) -> Turn:
@@ -161,7 +193,7 @@ def flowjax_turn(cell: Cell) -> Turn:
     from flowjax.train.losses import MaximumLikelihoodLoss
     from flowjax.train.train_utils import get_batches, step
 
-    flow = flowjax_flow(cell.family, cell.dim, jax.random.key(0))
+    flow = _flowjax_start(cell)
     if cell.operation != "training step":
         return compiled(flow, cell)
     params, static = flowjax_parts(flow)
@@ -192,6 +224,36 @@ def flowjax_turn(cell: Cell) -> Turn:
     return turn
 
 
+def flowjax_memory(cell: Cell) -> int:
+    import jax
+    import jax.numpy as jnp
+    import optax
+    from flowjax.train.losses import MaximumLikelihoodLoss
+    from flowjax.train.train_utils import step
+
+    params, static = flowjax_parts(_flowjax_start(cell))
+    optimizer = optax.adam(LEARNING_RATE)
+    lowered = step.lower(
+        params,
+        static,
+        jnp.asarray(data(cell)[: cell.batch]),
+        optimizer=optimizer,
+        opt_state=optimizer.init(params),
+        loss_fn=MaximumLikelihoodLoss(),
+        key=jax.random.key(1),
+    )
+    size: int = lowered.compile().compiled.memory_analysis().temp_size_in_bytes
+    return size
+
+
+def _flowjax_start(cell: Cell) -> Any:
+    import jax
+
+    assert cell.family != "residual"
+    assert cell.family != "continuous"
+    return flowjax_flow(cell.family, cell.dim, jax.random.key(0))
+
+
 def compiled(flow: Any, cell: Cell) -> Turn:
     import equinox as eqx
     import jax
@@ -208,11 +270,11 @@ def compiled(flow: Any, cell: Cell) -> Turn:
     return repeated(lambda: jax.block_until_ready(program(arrays, argument)))
 
 
-def zuko_turn(cell: Cell) -> Turn:
+def torch_turn(cell: Cell) -> Turn:
     """The first turn, when no other library is busy, finds out how many threads are faster."""
     import torch
 
-    measured = zuko_calls(cell)
+    measured = repeated(torch_call(cell))
     cores = len(os.sched_getaffinity(0))
     chosen = False
 
@@ -235,33 +297,69 @@ def zuko_turn(cell: Cell) -> Turn:
     return turn
 
 
-def zuko_calls(cell: Cell) -> Turn:
+def torch_call(cell: Cell) -> Callable[[], Any]:
+    """Once what the cell is of, in zuko, or in normflows where the flow is a residual one."""
     import torch
 
     torch.manual_seed(0)
-    flow = zuko_flow(cell.family, cell.dim)
     x = torch.from_numpy(data(cell))
+    rows = x[: cell.batch]
+    if cell.family == "residual":
+        import normflows
+
+        flow = normflows_residual_flow(cell.dim)
+        log_prob, sample = flow.log_prob, lambda: flow.sample(cell.batch)
+        after = partial(normflows.utils.update_lipschitz, flow, 5)
+    else:
+        flow = zuko_flow(cell.family, cell.dim)
+        log_prob, sample = lambda x: flow().log_prob(x), lambda: flow().sample((cell.batch,))
+        after = None
     if cell.operation == "log_prob":
-        rows = x[: cell.batch]
-        return repeated(torch.no_grad()(lambda: flow().log_prob(rows)))
+        return torch.no_grad()(lambda: log_prob(rows))
     if cell.operation == "sample":
-        return repeated(torch.no_grad()(lambda: flow().sample((cell.batch,))))
+        return torch.no_grad()(sample)
     optimizer = torch.optim.Adam(flow.parameters(), LEARNING_RATE)
 
     def one() -> None:
-        rows = x[torch.randint(len(x), (cell.batch,))]
-        loss = -flow().log_prob(rows).mean()
+        loss = -log_prob(x[torch.randint(len(x), (cell.batch,))]).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if after is not None:
+            after()
 
-    return repeated(one)
+    return one
 
 
-TURNS: dict[Library, Callable[[Cell], Turn]] = {
+def torch_memory(cell: Cell) -> int:
+    """Read off the profiler, which notes how much is allocated after every change."""
+    from torch.profiler import ProfilerActivity, profile
+
+    call = torch_call(cell)
+    call()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        call()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profiled.export_chrome_trace(str(path))
+        events = json.loads(path.read_text())["traceEvents"]
+    changes = [event["args"] for event in events if event["name"] == "[memory]"]
+    held = [change["Total Allocated"] for change in changes]
+    size: int = max(held) - (held[0] - changes[0]["Bytes"])
+    return size
+
+
+TURNS: dict[Contender, Callable[[Cell], Turn]] = {
     "pushforward": pushforward_turn,
-    "zuko": zuko_turn,
+    "zuko": torch_turn,
     "flowjax": flowjax_turn,
+    "normflows": torch_turn,
+}
+MEMORY: dict[Contender, Callable[[Cell], int]] = {
+    "pushforward": pushforward_memory,
+    "zuko": torch_memory,
+    "flowjax": flowjax_memory,
+    "normflows": torch_memory,
 }
 
 
@@ -275,7 +373,12 @@ def data(cell: Cell) -> np.ndarray:
 _turn: Turn | None = None
 
 
-def prepare(library: Library, cell: Cell, cores: int) -> None:
+def memory(library: Contender, cell: Cell) -> int:
+    """Bytes."""
+    return MEMORY[library](cell)
+
+
+def prepare(library: Contender, cell: Cell, cores: int) -> None:
     """Builds and compiles what the turns of a cell run, in the process of its library."""
     global _turn
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
@@ -291,11 +394,11 @@ def take_turn(seconds: float) -> float:
 
 
 def main(
-    families: tuple[Family, ...] = FAMILIES,
+    families: tuple[Family | Smooth, ...] = tuple(PEERS),
     dims: tuple[int, ...] = (2, 10, 64),
-    batches: tuple[int, ...] = (256, 4096),
+    batches: tuple[int, ...] = (32, 256, 4096, 32_768),
     operations: tuple[Operation, ...] = OPERATIONS,
-    libraries: tuple[Library, ...] = LIBRARIES,
+    libraries: tuple[Contender, ...] = CONTENDERS,
     rounds: int = 3,
     seconds: float = 0.1,
     cores: int = 2,
@@ -305,7 +408,7 @@ def main(
     Args:
         families: of flows.
         dims: dimensions D of the data.
-        batches: rows at a time.
+        batches: rows at a time, in ascending order.
         operations: what is timed.
         libraries: what is compared.
         rounds: turns of each library in each cell, after one call to warm up; where that takes more than 3 seconds in
@@ -319,24 +422,32 @@ def main(
     compared = [library for library in libraries if library not in missing]
     rows: list[Row] = []
     with ExitStack() as stack:
-        calls = [stack.enter_context(worker(package=library)) for library in compared]
+        calls = {library: stack.enter_context(worker(package=library)) for library in compared}
         pool = stack.enter_context(ThreadPoolExecutor())
-        for cell in (Cell(*values) for values in product(families, dims, batches, operations)):
-            waiting = [pool.submit(call, prepare, library, cell, cores) for library, call in zip(compared, calls)]
-            for each in waiting:
-                each.result()
-            turns = [[call(take_turn, 0.0) for call in calls]]
-            if max(turns[0]) <= SLOW:
-                turns = [[call(take_turn, seconds) for call in calls] for _ in range(rounds)]
-            rows.append(row(cell, compared, turns))
-            print(rows[-1], flush=True)
+        for family, dim, operation in product(families, dims, operations):
+            known = [library for library in compared if library in ("pushforward", *PEERS[family])]
+            expected = dict.fromkeys(known, 0.0)
+            for batch in batches:
+                cell = Cell(family, dim, batch, operation)
+                able = [library for library in known if batch * expected[library] < LIMIT]
+                turns, held = measured(
+                    cell, {library: calls[library] for library in able}, pool, rounds, seconds, cores
+                )
+                expected = {library: statistics.median(turns.get(library, [math.inf])) / batch for library in known}
+                rows.append(row(cell, compared, turns, held))
+                print(rows[-1], flush=True)
 
     notes = (
-        "Times are medians in ms, for a whole batch. Above 1 a peer is slower than pushforward. The inverse of an "
+        "Times are medians in ms, for a whole batch. Above 1 a peer is slower than pushforward. MB are what a training "
+        "step holds at its peak beyond parameters and optimiser. The inverse of an "
         "autoregressive layer takes D passes in zuko and FlowJAX; in pushforward it ends when nothing changes any "
         "more, so that `sample` of maf and nsf_autoregressive depends on the parameters too, which here are random "
         "ones. zuko has no recipe of coupling splines: its general coupling layer gets its spline. It runs on as many "
-        "threads, one or all, as are faster in the cell."
+        "threads, one or all, as are faster in the cell. A dash: the peer has no such flow or, at a large batch, "
+        f"would take more than {LIMIT:.0f} s by its time at the batch before. Residual flows estimate their "
+        f"log-determinants, with {TERMS} exact terms and {1 / (1 - CONTINUATION):.0f} more on average; continuous ones "
+        f"are of one field with the exact trace, solved to {TOLERANCE:g}, by steps of its own for each row in "
+        "pushforward, for all rows together in zuko."
     )
     report(
         "density_speed",
@@ -347,33 +458,68 @@ def main(
     )
 
 
-def row(cell: Cell, compared: Sequence[Library], turns: Sequence[Sequence[float]]) -> Row:
+def measured(
+    cell: Cell,
+    calls: dict[Contender, Callable[..., Any]],
+    pool: ThreadPoolExecutor,
+    rounds: int,
+    seconds: float,
+    cores: int,
+) -> tuple[dict[Contender, list[float]], dict[Contender, int]]:
+    """Seconds of every library, turn by turn, and the bytes that its training step holds."""
+    waiting = [pool.submit(call, prepare, library, cell, cores) for library, call in calls.items()]
+    for each in waiting:
+        each.result()
+    turns = {library: [call(take_turn, 0.0)] for library, call in calls.items()}
+    if max(first for (first,) in turns.values()) <= SLOW:
+        turns = {library: [] for library in calls}
+        for _ in range(rounds):
+            for library, call in calls.items():
+                turns[library].append(call(take_turn, seconds))
+    if cell.operation != "training step":
+        return turns, {}
+    return turns, {library: call(memory, library, cell) for library, call in calls.items()}
+
+
+def row(
+    cell: Cell, compared: Sequence[Contender], turns: dict[Contender, list[float]], held: dict[Contender, int]
+) -> Row:
     result: Row = {"family": cell.family, "D": cell.dim, "batch": cell.batch, "operation": cell.operation}
-    times = {library: [each[index] for each in turns] for index, library in enumerate(compared)}
     for library in compared:
-        result[f"{NAMES[library]}, ms"] = 1e3 * statistics.median(times[library])
+        result[f"{NAMES[library]}, ms"] = 1e3 * statistics.median(turns[library]) if library in turns else None
     for peer in REQUIRED:
-        if peer in times and "pushforward" in times:
-            ratios = [theirs / ours for theirs, ours in zip(times[peer], times["pushforward"])]
-            result[f"{NAMES[peer]} / pushforward"] = statistics.median(ratios)
+        if peer in compared and "pushforward" in compared:
+            ratios = [theirs / ours for theirs, ours in zip(turns.get(peer, []), turns.get("pushforward", []))]
+            result[ratio_of(peer)] = statistics.median(ratios) if ratios else None
+    for library in compared:
+        result[f"{NAMES[library]}, MB"] = held[library] / MB if library in held else None
     return result
 
 
-def requirements(rows: Sequence[Row], peers: Sequence[Library]) -> list[Requirement]:
+def ratio_of(peer: Contender) -> str:
+    """The name of a column."""
+    return f"{NAMES[peer]} / pushforward"
+
+
+def requirements(rows: Sequence[Row], peers: Sequence[Contender]) -> list[Requirement]:
     found = []
     for peer in peers:
-        limit, ratios = REQUIRED[peer], [float(row[f"{NAMES[peer]} / pushforward"]) for row in rows]
-        least = rows[ratios.index(min(ratios))]
-        cell = Cell(least["family"], least["D"], least["batch"], least["operation"])
-        short = sum(ratio < limit for ratio in ratios)
+        both = [(float(ratio), row) for row in rows if (ratio := row[ratio_of(peer)]) is not None]
+        if not both:
+            continue
+        limit = REQUIRED[peer]
+        least, where = min(both, key=lambda pair: pair[0])
+        cell = f"{where['family']}, D = {where['D']}, batch {where['batch']}, {where['operation']}"
+        short = sum(ratio < limit for ratio, _ in both)
         text = (
-            f"against {NAMES[peer]}, at least {limit:g} in each of {len(rows)} cells ({short} below); lowest in {cell}"
+            f"against {NAMES[peer]}, at least {limit:g} in each of {len(both)} cells ({short} below); lowest in {cell}"
         )
-        found.append(at_least(text, min(ratios), limit))
+        found.append(at_least(text, least, limit))
         if peer == "zuko":
-            twice = sum(ratio >= 2 for ratio in ratios)
-            text = f"cells where zuko takes at least twice as long, at least {math.ceil(TWICE * len(rows))}"
-            found.append(at_least(text, float(twice), math.ceil(TWICE * len(rows))))
+            twice = sum(ratio >= 2 for ratio, _ in both)
+            needed = math.ceil(TWICE * len(both))
+            text = f"cells where zuko takes at least twice as long, at least {needed} of {len(both)}"
+            found.append(at_least(text, float(twice), needed))
     return found
 
 

@@ -23,13 +23,16 @@ TOLERANCE = 1.25
 KIB = 1024
 
 
-def temporaries(length: int, batch: int) -> int:
-    """Bytes; the loop is caught on its way from the function that builds it to `fit`."""
+def temporaries(fit: Callable[..., Any]) -> int:
+    """Bytes; the loop of a `training.fit` is caught on its way from the function that builds it.
+
+    Args:
+        fit: it, with all arguments but `steps`.
+    """
     import jax
 
     from pushforward.training.members import Devices
 
-    fit = pushforward_fit(length, batch)
     compile = Devices.compile
     sizes: list[int] = []
 
@@ -44,6 +47,11 @@ def temporaries(length: int, batch: int) -> int:
     return sizes[0]
 
 
+def planar_temporaries(length: int, batch: int) -> int:
+    """Bytes."""
+    return temporaries(pushforward_fit(length, batch))
+
+
 def peak_rss(steps: int, length: int, batch: int) -> float:
     """MiB."""
     pushforward_fit(length, batch)(steps=steps)
@@ -55,7 +63,7 @@ def main() -> None:
     rows: list[Row] = []
     with worker(reused=False) as call:
         for length, batch in product(LENGTHS, BATCHES):
-            size = call(temporaries, length, batch)
+            size = call(planar_temporaries, length, batch)
             row: Row = {
                 "K": length,
                 "batch": batch,
