@@ -9,7 +9,20 @@ SOURCE = Path(pushforward.__file__).parent
 
 # From the bottom to the top: a room imports from itself and from those before it.
 ROOMS = [
-    {"types", "errors", "safe", "border", "boxes", "probes", "quadrature", "devices", "programs", "nets", "batches"},
+    {
+        "types",
+        "errors",
+        "safe",
+        "border",
+        "boxes",
+        "probes",
+        "quadrature",
+        "devices",
+        "programs",
+        "progress",
+        "nets",
+        "batches",
+    },
     {"bijections"},
     {"distributions"},
     {"flows", "conditional", "contexts"},

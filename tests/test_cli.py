@@ -210,6 +210,23 @@ def test_an_interrupted_fit_resumes_to_the_same_bits(folder, capsys):
 
 
 @pytest.mark.slow
+def test_a_finished_run_goes_on_to_more_steps(folder, capsys):
+    run(capsys, "fit", "u2", *SMALL, "--out", "run")
+    before = open_run(folder / "run")
+    code, _, err = run(capsys, "fit", "--resume", "run", "--steps", before.config.steps)
+    assert code == 2
+    assert "--steps must be more" in err
+    assert open_run(folder / "run").finished
+
+    code, _, _ = run(capsys, "fit", "--resume", "run", "--steps", 2 * before.config.steps)
+    assert code == 0
+    after = open_run(folder / "run")
+    assert after.config.steps == after.result["steps"] == 2 * before.config.steps
+    assert after.metrics[: len(before.metrics)] == before.metrics
+    assert after.metrics[-1]["step"] == 2 * before.config.steps
+
+
+@pytest.mark.slow
 def test_broken_and_foreign_checkpoints(folder, capsys):
     run(capsys, "fit", "u2", *SMALL, "--out", "run")
     (folder / "run/result.json").unlink()
@@ -350,3 +367,26 @@ def test_a_fit_of_ones_own_function_opens_without_it(folder, capsys):
     assert "no picture of the target: cannot import" in page
     assert "Free energy" in page
     assert "Target and fit" not in page
+
+
+def test_version(capsys):
+    code, out, _ = run(capsys, "--version")
+    assert code == 0
+    assert out.startswith(f"pushforward {pushforward.__version__}, JAX ")
+
+
+@pytest.mark.slow
+def test_verbose_says_where_an_error_came_from(folder):
+    command = [sys.executable, "-m", "pushforward.cli", "fit", "u5", "--verbose"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("pushforward: unknown target 'u5'")
+
+
+@pytest.mark.slow
+def test_quiet_shows_what_comes_out_alone(folder):
+    command = [sys.executable, "-m", "pushforward.cli", "fit", "u2", *SMALL, "--out", "run", "--quiet"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "report: " in done.stdout

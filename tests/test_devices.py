@@ -46,6 +46,29 @@ def test_a_device_a_core_and_one_thread_for_linear_algebra(given, devices, threa
     assert done.stdout.split() == [str(devices), str(threads)]
 
 
+AFTER_IMPORT = """
+import jax
+import pushforward
+{before}
+pushforward.use_all_cores()
+print(len(jax.devices()))
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core is what there is anyway")
+def test_all_cores_from_python():
+    """Also where JAX is imported already; not where it has computed, which is said."""
+    environment = {name: value for name, value in os.environ.items() if name not in SET}
+
+    def run(before):
+        command = [sys.executable, "-c", AFTER_IMPORT.format(before=before)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    early, late = run(""), run("jax.numpy.zeros(3)")
+    assert int(early.stdout) == len(os.sched_getaffinity(0))
+    assert "use_all_cores comes too late" in late.stderr
+
+
 def test_processes_with_other_cores_are_not_bound_by_what_was_chosen():
     """What the user has set they inherit."""
     program = """

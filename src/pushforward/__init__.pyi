@@ -18,6 +18,7 @@ from . import targets as targets
 from . import training as training
 from .conditional import amortize as amortize
 from .conditional import condition as condition
+from .devices import use_all_cores as use_all_cores
 from .experiments.runs import load as load
 from .experiments.runs import open_run as open_run
 from .saving import save as save

@@ -14,6 +14,7 @@ __all__ = [
     "double_precision",
     "has_wrong_sums",
     "one_blas_thread",
+    "own_cores",
     "refuse_wrong_sums",
     "use_all_cores",
     "use_cores",
@@ -27,8 +28,26 @@ _chosen: dict[str, str] = {}
 
 
 def use_all_cores() -> None:
-    """Let JAX show every core as a device, so that ensembles train on all of them; call it before JAX computes."""
-    use_cores(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """Let JAX show every core as a device, so that ensembles train on all of them, as the command line does.
+
+    Call it before JAX computes anything. On another processor than a CPU it has no effect.
+
+    Raises:
+        UserError: JAX has computed already, on fewer devices.
+
+    Example:
+        >>> import pushforward
+        >>> pushforward.use_all_cores()
+    """
+    use_cores(own_cores())
+    devices = os.environ.get("JAX_NUM_CPU_DEVICES", "")
+    if devices.isdigit() and "jax" in sys.modules:
+        _tell_jax(int(devices))
+
+
+def own_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_cores(cores: int) -> None:
@@ -47,6 +66,17 @@ def use_cores(cores: int) -> None:
         devices = os.environ["JAX_NUM_CPU_DEVICES"]
         if devices.isdigit():
             _choose("NPROC", max(cores, int(devices)))
+
+
+def _tell_jax(devices: int) -> None:
+    """What the environment says, which JAX reads only when it is imported."""
+    import jax
+
+    try:
+        jax.config.update("jax_num_cpu_devices", devices)
+    except RuntimeError:
+        if len(jax.devices("cpu")) < devices:
+            raise UserError("use_all_cores comes too late: JAX has computed already") from None
 
 
 def _choose(name: str, value: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import tyro
 
 from pushforward.cli.families import with_named_flow
-from pushforward.cli.runs import Shared, train_and_show
+from pushforward.cli.runs import Shared, gives_steps, train_and_show
 from pushforward.errors import UserError
 from pushforward.experiments.families import flag
 from pushforward.experiments.fit.config import FitConfig
@@ -90,11 +90,11 @@ def _one_flow(arguments: list[str]) -> Callable[..., None]:
         Args:
             preset: where the defaults come from; `pushforward list` says what is in each.
             out: folder of the run; a fresh one under runs/ unless given.
-            resume: go on with the interrupted run in this folder, by its own settings.
+            resume: go on with the run in this folder, by its own settings; to more steps in all with --steps.
             force: overwrite the run that --out holds.
             devices: that share the training, all or so many: the restarts, and each batch where the restarts do not
                 divide them evenly; as many as divide the restarts unless given.
         """
-        train_and_show(config, defaults, out, resume, force, devices)
+        train_and_show(config, defaults, out, resume, force, devices, longer=gives_steps(arguments))
 
     return fit

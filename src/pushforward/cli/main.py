@@ -1,7 +1,11 @@
 """The program: its commands, and what a mistake of the user's ends with."""
 
 import logging
+import os
 import sys
+import traceback
+from importlib.metadata import version
+from platform import python_version
 
 import tyro
 
@@ -20,28 +24,39 @@ from pushforward.cli.sample import sample
 from pushforward.cli.states import states
 from pushforward.cli.sweep import sweep_command
 from pushforward.cli.train import train_command
-from pushforward.devices import refuse_wrong_sums, use_all_cores
+from pushforward.devices import own_cores, refuse_wrong_sums, use_cores
 from pushforward.errors import UserError
 from pushforward.experiments.parsing import REGISTRY
 from pushforward.programs import check_kept_programs, keep_programs
+from pushforward.progress import silence
 
-COMPILE_ANEW = "--compile-anew"
+COMPILE_ANEW, QUIET, VERBOSE, VERSION = "--compile-anew", "--quiet", "--verbose", "--version"
 DESCRIPTION = (
     "Normalizing flows: fitted to densities, trained on data, and judged.\n\n"
-    f"Compiled programs are kept in the user's cache folder; with {COMPILE_ANEW} none is read or kept."
+    f"With every command: {QUIET} shows no progress, only what comes out; {VERBOSE} says what is compiled, and where "
+    "an error came from. Compiled programs are kept in the user's cache folder; with "
+    f"{COMPILE_ANEW} none is read or kept. {VERSION} says which versions these are."
 )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit code 0 only on success, 2 for what the user can mend."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    use_all_cores()
+    use_cores(own_cores())
     # What failed in a task of Orbax is told by the error that it ends in.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    if COMPILE_ANEW in arguments:
-        arguments = [argument for argument in arguments if argument != COMPILE_ANEW]
-    else:
+    asked = {COMPILE_ANEW, QUIET, VERBOSE}.intersection(arguments)
+    arguments = [argument for argument in arguments if argument not in asked]
+    if arguments[:1] == [VERSION]:
+        print(f"pushforward {version('pushforward')}, JAX {version('jax')}, Python {python_version()}")
+        return
+    if COMPILE_ANEW not in asked:
         keep_programs()
+    if QUIET in asked:
+        silence()
+    if VERBOSE in asked:
+        logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+        os.environ["JAX_LOG_COMPILES"] = "true"
     try:
         refuse_wrong_sums()
         app = build_app(arguments)
@@ -49,9 +64,9 @@ def main(arguments: list[str] | None = None) -> None:
         if warning := check_kept_programs():
             print(f"pushforward: {warning}", file=sys.stderr)
     except UserError as error:
-        sys.exit(_complain(str(error)))
+        sys.exit(_complain(str(error), VERBOSE in asked))
     except OSError as error:
-        sys.exit(_complain(f"{error.filename or 'a file'}: {error.strerror or error}"))
+        sys.exit(_complain(f"{error.filename or 'a file'}: {error.strerror or error}", VERBOSE in asked))
 
 
 def build_app(arguments: list[str]) -> tyro.extras.SubcommandApp:
@@ -77,6 +92,8 @@ def build_app(arguments: list[str]) -> tyro.extras.SubcommandApp:
     return app
 
 
-def _complain(message: str) -> int:
+def _complain(message: str, verbose: bool) -> int:
+    if verbose:
+        traceback.print_exc()
     print(f"pushforward: {message}", file=sys.stderr)
     return USER_ERROR

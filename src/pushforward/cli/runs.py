@@ -25,10 +25,16 @@ def train_and_show(
     resume: Path | None,
     force: bool,
     devices: Shared | None = None,
+    *,
+    longer: bool = False,
 ) -> None:
-    """Start a run, or go on with the one in `resume`; train it unless it is finished; print its result and report."""
+    """Start a run, or go on with the one in `resume`; train it unless it is finished; print its result and report.
+
+    Args:
+        longer: whether the steps of `config` are those that a resumed run is to have.
+    """
     count = _counted(devices)
-    run = replace(_started_or_resumed(config, defaults, out, resume, force), devices=count)
+    run = replace(_started_or_resumed(config, defaults, out, resume, force, longer), devices=count)
     with _resumable(run, fresh=resume is None):
         if not run.finished:
             run.train()
@@ -36,7 +42,14 @@ def train_and_show(
 
 
 def train_together(
-    processes: "Processes", config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool
+    processes: "Processes",
+    config: RunConfig,
+    defaults: RunConfig,
+    out: Path | None,
+    resume: Path | None,
+    force: bool,
+    *,
+    longer: bool = False,
 ) -> None:
     """The same in one of several processes, of which the first alone writes and prints."""
     processes.join()
@@ -44,7 +57,7 @@ def train_together(
 
     from pushforward.experiments.processes import shared
 
-    with shared(lambda: _started_or_resumed(config, defaults, out, resume, force)) as run:
+    with shared(lambda: _started_or_resumed(config, defaults, out, resume, force, longer)) as run:
         first = jax.process_index() == 0
         with _resumable(run, fresh=resume is None):
             if not run.finished:
@@ -70,19 +83,24 @@ def _counted(devices: Shared | None) -> int | None:
     return count
 
 
+def gives_steps(arguments: list[str]) -> bool:
+    """Whether a command line says how many steps."""
+    return any(word.partition("=")[0] == "--steps" for word in arguments)
+
+
 def _started_or_resumed(
-    config: RunConfig, defaults: RunConfig, out: Path | None, resume: Path | None, force: bool
+    config: Any, defaults: Any, out: Path | None, resume: Path | None, force: bool, longer: bool
 ) -> Any:
     from pushforward.experiments.runs import open_run, start_run
 
     if resume is None:
         return start_run(config, out, force)
-    if out is not None or force or config != defaults:
-        raise UserError("--resume takes every setting from the run; give nothing else with it")
+    if out is not None or force or config != (replace(defaults, steps=config.steps) if longer else defaults):
+        raise UserError("--resume takes every setting from the run; give nothing but more --steps with it")
     run = open_run(resume)
     if run.config.COMMAND != config.COMMAND:
         raise UserError(f"{run.folder} is a run of pushforward {run.config.COMMAND}; resume it with that")
-    return run
+    return run.longer(config.steps) if longer else run
 
 
 @contextmanager

@@ -1,58 +1,122 @@
-"""`pushforward states`."""
+"""`pushforward states show`, `compare` and `advise`."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 import tyro
 
 from pushforward.errors import UserError
 
+PICTURE = Path("density-of-states.png")
+
+
+@dataclass(frozen=True)
+class Show:
+    """Show a density of states: of a run, an .npy file of log-densities, a distribution or a target by name."""
+
+    of: tyro.conf.Positional[tuple[str, ...]]
+    """one of them"""
+
+    dim: int | None = None
+    """dimensions D behind a file of log-densities, or of a distribution"""
+
+    samples: int = 2**17
+    """to draw where there is no closed form"""
+
+    seed: int = 0
+    """of every random number"""
+
+    out: Path = PICTURE
+    """the picture"""
+
+    def run(self) -> None:
+        from pushforward.experiments.advise.named import named_states
+        from pushforward.experiments.advise.terminal import print_states
+
+        (name,) = _expected("show", self.of, 1)
+        print_states(named_states(name, self.dim, self.samples, self.seed), self.out)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare two densities of states: distances in nats with intervals."""
+
+    of: tyro.conf.Positional[tuple[str, ...]]
+    """two of what `show` takes"""
+
+    dim: int | None = None
+    """dimensions D behind a file of log-densities, or of a distribution"""
+
+    samples: int = 2**17
+    """to draw where there is no closed form"""
+
+    seed: int = 0
+    """of every random number"""
+
+    out: Path = PICTURE
+    """the picture"""
+
+    def run(self) -> None:
+        from pushforward.experiments.advise.named import named_states
+        from pushforward.experiments.advise.terminal import print_comparison
+
+        names = _expected("compare", self.of, 2)
+        first, second = (named_states(name, self.dim, self.samples, self.seed) for name in names)
+        if first.dim is None or second.dim is None:
+            raise UserError("give --dim, the dimensions D of both")
+        if first.dim != second.dim:
+            raise UserError(f"D differs: {first.dim} and {second.dim}")
+        print_comparison(first, second, first.dim, self.seed, self.out)
+
+
+@dataclass(frozen=True)
+class Advise:
+    """Fit a flow of varying volume to a table, and say in nats what a volume-preserving one must lose."""
+
+    of: tyro.conf.Positional[tuple[str, ...]]
+    """a table, as `pushforward train` takes it"""
+
+    tolerance: float = 0.05
+    """nats that may be lost"""
+
+    steps: int = 5_000
+    """of training"""
+
+    seed: int = 0
+    """of every random number"""
+
+    out: Path = PICTURE
+    """the picture"""
+
+    run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    """folder of the fitted flow; a fresh one under runs/ unless given"""
+
+    force: bool = False
+    """overwrite the run that --run holds"""
+
+    def run(self) -> None:
+        from pushforward.experiments.advise.advice import advise
+        from pushforward.experiments.advise.terminal import print_advice
+
+        (table,) = _expected("advise", self.of, 1)
+        print_advice(advise(table, self.tolerance, self.steps, self.seed, self.run_folder, self.force), self.out)
+
 
 def states(
-    action: tyro.conf.Positional[Literal["show", "compare", "advise"]],
-    of: tyro.conf.Positional[tuple[str, ...]],
-    dim: int | None = None,
-    samples: int = 2**17,
-    tolerance: float = 0.05,
-    steps: int = 5_000,
-    seed: int = 0,
-    out: Path = Path("density-of-states.png"),
-    run: Path | None = None,
-    force: bool = False,
+    action: tyro.conf.OmitSubcommandPrefixes[
+        tyro.conf.OmitArgPrefixes[
+            Annotated[Show, tyro.conf.subcommand("show")]
+            | Annotated[Compare, tyro.conf.subcommand("compare")]
+            | Annotated[Advise, tyro.conf.subcommand("advise")]
+        ]
+    ],
 ) -> None:
-    """Show a density of states, compare two, or advise whether a volume-preserving flow will do for some data.
+    """Show a density of states, compare two, or advise whether a volume-preserving flow will do for some data."""
+    action.run()
 
-    `show` and `compare` take runs, .npy files of log-densities, and distributions or targets by name; `advise`
-    takes one table, fits a flow of varying volume to it, and says in nats what a volume-preserving one must lose.
 
-    Args:
-        of: one for show and advise, two for compare.
-        dim: dimensions D behind a file of log-densities, or of a distribution.
-        samples: to draw where there is no closed form.
-        tolerance: advise: nats that may be lost.
-        steps: advise: of training.
-        seed: of every random number.
-        out: the picture.
-        run: advise: folder of the fitted flow; a fresh one under runs/ unless given.
-        force: advise: overwrite the run that --run holds.
-    """
-    from pushforward.experiments.advise.advice import advise
-    from pushforward.experiments.advise.named import named_states
-    from pushforward.experiments.advise.terminal import print_advice, print_comparison, print_states
-
-    expected = 2 if action == "compare" else 1
-    if len(of) != expected:
-        raise UserError(f"states {action} takes {expected}, got {len(of)}")
-    if action == "advise":
-        print_advice(advise(of[0], tolerance, steps, seed, run, force), out)
-        return
-    named = [named_states(name, dim, samples, seed) for name in of]
-    if action == "show":
-        print_states(named[0], out)
-        return
-    first, second = named
-    if first.dim is None or second.dim is None:
-        raise UserError("give --dim, the dimensions D of both")
-    if first.dim != second.dim:
-        raise UserError(f"D differs: {first.dim} and {second.dim}")
-    print_comparison(first, second, first.dim, seed, out)
+def _expected(action: str, given: tuple[str, ...], count: int) -> tuple[str, ...]:
+    if len(given) != count:
+        raise UserError(f"states {action} takes {count}, got {len(given)}")
+    return given

@@ -8,7 +8,7 @@ from typing import Any
 import tyro
 
 from pushforward.cli.families import with_named_flow
-from pushforward.cli.runs import Shared, train_and_show, train_together
+from pushforward.cli.runs import Shared, gives_steps, train_and_show, train_together
 from pushforward.errors import UserError, nearest
 from pushforward.experiments import registry
 from pushforward.experiments.train.config import TrainConfig, is_file
@@ -19,6 +19,7 @@ def train_command(arguments: list[str]) -> Callable[..., None]:
     name = arguments[1] if arguments[:1] == ["train"] and len(arguments) > 1 else ""
     defaults = train_defaults(name)
     with_flow = with_named_flow(defaults, arguments) if arguments[:1] == ["train"] else defaults
+    longer = gives_steps(arguments)
     Config: Any = type(defaults)
 
     def train(
@@ -39,7 +40,7 @@ def train_command(arguments: list[str]) -> Callable[..., None]:
 
         Args:
             out: folder of the run; a fresh one under runs/ unless given.
-            resume: go on with the interrupted run in this folder, by its own settings.
+            resume: go on with the run in this folder, by its own settings; to more steps in all with --steps.
             force: overwrite the run that --out holds.
             devices: that share the training, all or so many: the restarts, and each batch where the restarts do not
                 divide them evenly; as many as divide the restarts unless given.
@@ -55,11 +56,11 @@ def train_command(arguments: list[str]) -> Callable[..., None]:
             if devices not in (None, "all"):
                 raise UserError("--distributed takes every device of every process; leave --devices out")
             together = Processes(coordinator, processes, process)
-            train_together(together, of_preset(config, name), defaults, out, resume, force)
+            train_together(together, of_preset(config, name), defaults, out, resume, force, longer=longer)
             return
         if coordinator is not None or processes is not None or process is not None:
             raise UserError("--coordinator, --processes and --process are for --distributed")
-        train_and_show(of_preset(config, name), defaults, out, resume, force, devices)
+        train_and_show(of_preset(config, name), defaults, out, resume, force, devices, longer=longer)
 
     return train
 

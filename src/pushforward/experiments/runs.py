@@ -168,6 +168,30 @@ class Run:
         with locked(self.folder):
             return registry.resolve(self._kind.train)(self, quiet=quiet)
 
+    def longer(self, steps: int) -> "Run":
+        """The same run with more steps, finished or not, to be trained on.
+
+        A schedule of the learning rate is from then on that of so many steps; what it was before stays.
+
+        Args:
+            steps: in all.
+
+        Raises:
+            UserError: it does not train for a number of steps, or has as many already.
+        """
+        before = getattr(self.config, "steps", None)
+        if before is None:
+            raise UserError(f"{self.folder} is not trained for a number of steps")
+        if steps <= before:
+            raise UserError(f"{self.folder} has {before:,} steps; --steps must be more, got {steps:,}")
+        config = replace(self.config, steps=steps)
+        config.check()
+        with locked(self.folder):
+            write_whole(self.folder / CONFIG, to_yaml(config))
+            for name in (RESULT, "report.html"):
+                (self.folder / name).unlink(missing_ok=True)
+        return replace(self, config=config)
+
     def withdraw(self) -> None:
         """Remove the files of a run of which nothing was trained, and its folder where nothing else is in it."""
         if self.finished or (self.folder / CHECKPOINTS).exists():

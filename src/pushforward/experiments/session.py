@@ -9,10 +9,10 @@ import jax
 import optax
 
 from pushforward.experiments.config import TrainingConfig
-from pushforward.experiments.progress import training_progress
 from pushforward.experiments.runs import Run, environment
 from pushforward.objectives import Remembering, Windowed
 from pushforward.objectives.base import Loss
+from pushforward.progress import training_progress
 from pushforward.training import Fit, fit
 from pushforward.types import PRNGKeyArray
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pushforward.errors import UserError
@@ -18,6 +17,7 @@ from pushforward.experiments.cluster import Call, Cluster, Ended, connected
 from pushforward.experiments.config import RunConfig
 from pushforward.experiments.registry import resolve
 from pushforward.experiments.runs import METRICS, finished_run
+from pushforward.progress import progress_console
 
 LOOK_SECONDS, LOOK_SHARE = 1.0, 0.05
 
@@ -112,7 +112,7 @@ def _watched(title: str, pieces: Sequence[Piece]) -> Iterator[Callable[[str, str
         TimeRemainingColumn(),
     )
     waiting, failures = {piece.name: piece for piece in pieces}, 0
-    over, console, began = threading.Event(), Console(stderr=True), time.monotonic()
+    over, console, began = threading.Event(), progress_console(), time.monotonic()
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(title, total=len(pieces), count=f"0/{len(pieces)}")
 

@@ -22,6 +22,7 @@ from pushforward.inference.kernels import Method
 from pushforward.inference.ladder import GOOD_ESS, Rung, best, climb
 from pushforward.inference.starts import wide_start, widened
 from pushforward.inference.summary import Summary, summarise, unrolled
+from pushforward.progress import lines_console
 from pushforward.targets import Target
 from pushforward.targets.callbacks import naming_failures
 from pushforward.types import PRNGKeyArray
@@ -198,7 +199,7 @@ class Posterior:
             seconds: after which it stops; the verdict then says which number is not there yet.
             quiet: whether nothing is shown; else how far the chains are after each round.
         """
-        console = Console(quiet=quiet)
+        console = lines_console(quiet)
         with double_precision(), one_blas_thread(), naming_failures():
             chains = run_chains(
                 self.target,
@@ -312,7 +313,7 @@ def fit(
     if not seconds > 0 or draws < 1:
         raise ValueError(f"seconds and draws must be positive, got {seconds} and {draws}")
     key_climb, key_draws = jax.random.split(key)
-    console = Console(quiet=quiet)
+    console = lines_console(quiet)
     told(console, target.describe())
     with double_precision(), one_blas_thread(), naming_failures(), console.status("looking for a start") as status:
         rungs = climb(

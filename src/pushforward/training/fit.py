@@ -18,6 +18,7 @@ from pushforward.errors import UserError
 from pushforward.objectives.base import Loss, Remembering
 from pushforward.objectives.windowed import Windowed
 from pushforward.programs import forget_programs
+from pushforward.progress import OnProgress, is_watched, training_progress
 from pushforward.training.checkpoint import Checkpoints
 from pushforward.training.members import Devices
 from pushforward.training.optimizer import cooled
@@ -126,7 +127,8 @@ def fit(
     accumulate: int = 1,
     checkpoints: Checkpoints | None = None,
     on_record: Callable[[Record], None] | None = None,
-    on_progress: Callable[[int, Float[np.ndarray, " members"]], None] | None = None,
+    on_progress: OnProgress | None = None,
+    progress: bool | None = None,
 ) -> Fit[M]:
     """Minimise `loss(model, key, step)` over every floating-point leaf of each member of an ensemble.
 
@@ -162,6 +164,8 @@ def fit(
         checkpoints: where to save and to resume from; nothing is saved unless given.
         on_record: called with each record.
         on_progress: called after each chunk with the steps done and the mean loss since the last record.
+        progress: whether steps, loss and the time left are shown; unless given, in a terminal and in a notebook where
+            neither `on_record` nor `on_progress` is.
 
     Raises:
         Diverged: every member diverged.
@@ -171,6 +175,8 @@ def fit(
     """
     if accumulate < 1:
         raise ValueError(f"accumulate must be 1 or more, got {accumulate}")
+    if progress is None:
+        progress = on_record is None and on_progress is None and is_watched()
     began = time.perf_counter()
     forget_programs()
     parameters, fixed, static = split_model(models)
@@ -204,7 +210,8 @@ def fit(
 
     factor = 1.0
     finished = ends()
-    with signals_deferred() as interrupted, one_blas_thread():
+    bar = training_progress("training", steps, quiet=not progress)
+    with signals_deferred() as interrupted, one_blas_thread(), bar as show:
         while not finished:
             if cooling is not None and seconds is not None:
                 share = max((time.perf_counter() - began) / seconds, step / steps)
@@ -219,6 +226,7 @@ def fit(
                 run = run.of(replace(problem, loss=loss.at(step)))
             told = sharing.host(state.told)
             mean_loss = _mean_loss(told, (step - 1) % record_every + 1)
+            show(step, mean_loss)
             if on_progress is not None:
                 on_progress(step, mean_loss)
             if step % record_every == 0 or step == steps:

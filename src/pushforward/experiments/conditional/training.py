@@ -123,6 +123,7 @@ def _unconditional(config: ConditionalConfig, data: Dataset) -> Float[np.ndarray
             patience=config.patience or None,
             average_decay=config.average_decay or None,
             accumulate=config.accumulate,
+            progress=False,
         )
     except Diverged:
         return None

@@ -11,7 +11,6 @@ from pushforward.evaluation.ais import linear_schedule, sigmoidal_schedule
 from pushforward.evaluation.means import mean_and_std_error
 from pushforward.experiments.dlgm.config import EvaluateConfig
 from pushforward.experiments.dlgm.run import DlgmRun
-from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.session import purpose_key
 from pushforward.models.evaluation import (
     Annealing,
@@ -20,6 +19,7 @@ from pushforward.models.evaluation import (
     bidirectional_bounds,
     importance_bound,
 )
+from pushforward.progress import counting_progress
 
 MEGABYTE = 2**20
 

@@ -16,7 +16,6 @@ from pushforward.evaluation.local import LEAST_CASES as LEAST_LOCAL_CASES
 from pushforward.evaluation.means import finite_or_none
 from pushforward.evaluation.predictive import LEAST_DRAWS
 from pushforward.experiments.infer.run import FLOW, SIMULATIONS, InferRun
-from pushforward.experiments.progress import counting_progress
 from pushforward.experiments.runs import environment
 from pushforward.experiments.summaries import listed
 from pushforward.inference.simulation import (
@@ -30,6 +29,7 @@ from pushforward.inference.simulation import (
     truncated,
 )
 from pushforward.inference.simulation.simulators import data_names
+from pushforward.progress import counting_progress
 from pushforward.saving import save
 from pushforward.training import Record
 from pushforward.types import PRNGKeyArray

@@ -127,5 +127,6 @@ def train_together(
         record_every=effort.validate_every,
         validate=HeldOutSets(jnp.stack([each.validation for each in data])),
         patience=effort.patience,
+        progress=False,
     )
     return trained, data
