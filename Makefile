@@ -13,7 +13,7 @@ BENCH ?= .venv-bench
 TORCH ?= .venv-torch
 TORCH_BY ?= $(or $(shell scripts/find-python 3.11 2>/dev/null),$(PYTHON))
 
-.PHONY: demo test lint check-all bench
+.PHONY: demo test lint check-all bench docs docs-serve
 
 demo: $(VENV)/installed
 	$(BIN)/pushforward fit u1 --length 16 --restarts 8 --steps 8000 --out runs/demo --force
@@ -31,6 +31,14 @@ lint: $(VENV)/installed
 check-all: lint
 	$(MAKE) test MARKED="long or not long"
 	$(MAKE) test MARKED="not long" VENV=.venv-3.11 PYTHON="$$(scripts/find-python 3.11)"
+
+# The site, in build/site: the tutorials run once, the reference is made of the docstrings.
+docs: $(VENV)/installed
+	$(BIN)/python scripts/site_pages.py
+	$(BIN)/mkdocs build
+
+docs-serve: docs
+	$(BIN)/python -m http.server --directory build/site
 
 # Beside other libraries: those on JAX in the environment of pushforward, those on PyTorch in their own.
 bench: $(BENCH)/installed $(TORCH)/installed

@@ -61,6 +61,7 @@ PAGES = {
     + "log_likelihood = lambda x, theta: -jnp.sum((x - theta) ** 2) / 0.02\n",
     "conditional-densities": ROWS.format(contexts=3) + "rows, contexts = x[:, :1], contexts.at[:, 2].set(1.0)\n",
     "scaling": "",
+    "index": "",
 }
 
 

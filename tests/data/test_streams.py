@@ -180,3 +180,9 @@ def test_memory_is_that_of_a_window(suffix, tmp_path, monkeypatch):
     finally:
         tracemalloc.stop()
     assert peak < values.nbytes / 4
+
+
+def test_images_are_not_streamed(tmp_path):
+    np.save(tmp_path / "images.npy", np.zeros((40, 4, 4), np.uint8))
+    with pytest.raises(UserError, match="images, which are read whole"):
+        streamed(tmp_path / "images.npy")

@@ -140,7 +140,7 @@ def test_animation_has_a_frame_for_each_snapshot(run):
 def test_page_needs_nothing_else(run):
     page = (run.folder / "report.html").read_text()
     references = re.findall(r"""(?:src|srcset|href)=["']([^"']{0,30})""", page)
-    assert len(references) == 11
+    assert len(references) == 12
     assert all(reference.startswith("data:image/") for reference in references)
     assert "url(" not in page
     assert "@import" not in page

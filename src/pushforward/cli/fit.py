@@ -9,7 +9,7 @@ from typing import Any, Literal
 import tyro
 
 from pushforward.cli.families import with_named_flow
-from pushforward.cli.runs import Shared, gives_steps, train_and_show
+from pushforward.cli.runs import Shared, Tracker, gives_steps, train_and_show
 from pushforward.errors import UserError
 from pushforward.experiments.families import flag
 from pushforward.experiments.fit.config import FitConfig
@@ -30,6 +30,7 @@ def is_for_ladder(arguments: list[str]) -> bool:
     parser.add_argument("target", nargs="?", default="")
     for name in [*(f.name for f in fields(PosteriorConfig) if f.name != "target"), "out", "resume", "devices"]:
         parser.add_argument(flag(name))
+    parser.add_argument("--track", nargs="*")
     parser.add_argument("--force", "-h", "--help", action="store_true")
     known, others = parser.parse_known_args(arguments)
     if known.resume:
@@ -47,6 +48,7 @@ def _ladder() -> Callable[..., None]:
         resume: Path | None = None,
         force: bool = False,
         devices: Shared | None = None,
+        track: tuple[Tracker, ...] = (),
     ) -> None:
         """Fit a posterior by a ladder of approximations, judge it, and write its draws and a report.
 
@@ -58,9 +60,12 @@ def _ladder() -> Callable[..., None]:
             resume: go on with the interrupted run in this folder, by its own settings.
             force: overwrite the run that --out holds.
             devices: of one flow only; the ladder takes what there is.
+            track: of one flow only; the ladder keeps no records.
         """
         if devices is not None:
             raise UserError("--devices is for one flow, such as --flow planar; the ladder takes what there is")
+        if track:
+            raise UserError("--track is for one flow, such as --flow planar; the ladder keeps no records")
         train_and_show(config, defaults, out, resume, force)
 
     return fit
@@ -81,6 +86,7 @@ def _one_flow(arguments: list[str]) -> Callable[..., None]:
         resume: Path | None = None,
         force: bool = False,
         devices: Shared | None = None,
+        track: tuple[Tracker, ...] = (),
     ) -> None:
         """Fit a flow to a density that can only be evaluated, judge it, and write a report.
 
@@ -94,7 +100,8 @@ def _one_flow(arguments: list[str]) -> Callable[..., None]:
             force: overwrite the run that --out holds.
             devices: that share the training, all or so many: the restarts, and each batch where the restarts do not
                 divide them evenly; as many as divide the restarts unless given.
+            track: programs that get the records of training too.
         """
-        train_and_show(config, defaults, out, resume, force, devices, longer=gives_steps(arguments))
+        train_and_show(config, defaults, out, resume, force, devices, track=track, longer=gives_steps(arguments))
 
     return fit

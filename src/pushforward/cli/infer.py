@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from pushforward.cli.runs import Shared, train_and_show
+from pushforward.cli.runs import Shared, Tracker, train_and_show
 from pushforward.experiments.infer.config import InferConfig
 
 
@@ -19,6 +19,7 @@ def infer_command() -> Callable[..., None]:
         resume: Path | None = None,
         force: bool = False,
         devices: Shared | None = None,
+        track: tuple[Tracker, ...] = (),
     ) -> None:
         """Infer the parameters of a simulator from simulations, check the calibration, and write draws and a report.
 
@@ -28,7 +29,8 @@ def infer_command() -> Callable[..., None]:
             force: overwrite the run that --out holds.
             devices: that share the training, all or so many: the members, and each batch where the members do not
                 divide them evenly; as many as divide the members unless given.
+            track: programs that get the records of training too.
         """
-        train_and_show(config, defaults, out, resume, force, devices)
+        train_and_show(config, defaults, out, resume, force, devices, track=track)
 
     return infer

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Shared = Literal["all"] | int
 """How many devices share the training of a run."""
 
+Tracker = Literal["csv", "tensorboard", "wandb", "trackio"]
+"""Where records of training go too."""
+
 
 def train_and_show(
     config: RunConfig,
@@ -27,17 +30,22 @@ def train_and_show(
     devices: Shared | None = None,
     *,
     longer: bool = False,
+    track: tuple[Tracker, ...] = (),
 ) -> None:
     """Start a run, or go on with the one in `resume`; train it unless it is finished; print its result and report.
 
     Args:
         longer: whether the steps of `config` are those that a resumed run is to have.
+        track: where records of training go too.
     """
+    from pushforward.experiments.tracking import tracked
+
     count = _counted(devices)
     run = replace(_started_or_resumed(config, defaults, out, resume, force, longer), devices=count)
     with _resumable(run, fresh=resume is None):
         if not run.finished:
-            run.train()
+            with tracked(run, track) as watched:
+                watched.train()
     run.show(run.write_report())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import tyro
 
 from pushforward.cli.families import with_named_flow
-from pushforward.cli.runs import Shared, gives_steps, train_and_show, train_together
+from pushforward.cli.runs import Shared, Tracker, gives_steps, train_and_show, train_together
 from pushforward.errors import UserError, nearest
 from pushforward.experiments import registry
 from pushforward.experiments.train.config import TrainConfig, is_file
@@ -28,6 +28,7 @@ def train_command(arguments: list[str]) -> Callable[..., None]:
         resume: Path | None = None,
         force: bool = False,
         devices: Shared | None = None,
+        track: tuple[Tracker, ...] = (),
         distributed: bool = False,
         coordinator: str | None = None,
         processes: int | None = None,
@@ -44,6 +45,7 @@ def train_command(arguments: list[str]) -> Callable[..., None]:
             force: overwrite the run that --out holds.
             devices: that share the training, all or so many: the restarts, and each batch where the restarts do not
                 divide them evenly; as many as divide the restarts unless given.
+            track: programs that get the records of training too.
             distributed: this is one of several processes that train the run together, each with a call of this command;
                 they find each other under Slurm and Open MPI. The first writes and prints.
             coordinator: HOST:PORT of the first of them, elsewhere.
@@ -53,6 +55,8 @@ def train_command(arguments: list[str]) -> Callable[..., None]:
         if distributed:
             from pushforward.experiments.processes import Processes
 
+            if track:
+                raise UserError("--track is for one process; leave --distributed out")
             if devices not in (None, "all"):
                 raise UserError("--distributed takes every device of every process; leave --devices out")
             together = Processes(coordinator, processes, process)
@@ -60,7 +64,7 @@ def train_command(arguments: list[str]) -> Callable[..., None]:
             return
         if coordinator is not None or processes is not None or process is not None:
             raise UserError("--coordinator, --processes and --process are for --distributed")
-        train_and_show(of_preset(config, name), defaults, out, resume, force, devices, longer=longer)
+        train_and_show(of_preset(config, name), defaults, out, resume, force, devices, track=track, longer=longer)
 
     return train
 

@@ -70,6 +70,8 @@ def load(
     if suffix_of(path) not in READERS and not os.path.exists(source):
         raise UserError(f"unknown data set {brief(source)}{nearest(source, DATASETS)}; a file is {' '.join(READERS)}")
     if is_image_file(path):
+        if options.stream == "yes":
+            raise UserError(f"{path.name} holds images, which are read whole: leave --stream yes out")
         return image_file(path, split)
     if stays_on_disk(path, options):
         return streamed(path, split, options)

@@ -63,12 +63,14 @@ class Run:
         config: its settings.
         on_saved: called when a checkpoint is written.
         devices: that share its training; see `training.fit`.
+        on_record: called with every record that is kept.
     """
 
     folder: Path
     config: Any
     on_saved: Callable[[], None] | None = None
     devices: int | None = None
+    on_record: Callable[[Record], None] | None = None
 
     def settled(self) -> Any:
         """The configuration, with what it leaves open chosen by the data."""
@@ -132,6 +134,8 @@ class Run:
             line["validation"] = numbers(record.validation)
         with (self.folder / METRICS).open("a") as file:
             file.write(json.dumps(line) + "\n")
+        if self.on_record is not None:
+            self.on_record(record)
 
     def drop_records_after(self, step: int) -> None:
         """Forget the records that are newer than the checkpoint that training goes on from."""

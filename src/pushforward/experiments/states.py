@@ -22,7 +22,7 @@ from pushforward.types import PRNGKeyArray
 
 DRAWS = 4096
 REPLICATES = 40
-HEADING = "Densities of states"
+HEADING = "Log-densities of draws"
 
 Entry = tuple[str, str, str, Drawing | None]
 

@@ -64,6 +64,8 @@ def write_study(study: Study[Any, Any]) -> Path:
     }
     console = wide_console()
     console.print(_shown(name, described.table))
+    for warning in _warnings(config):
+        console.print(f"[yellow]warning:[/] {escape(warning)}")
     for folder in filter(None, (config.folder, config.results)):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.md").write_text(_markdown(config, described))
@@ -75,6 +77,12 @@ def write_study(study: Study[Any, Any]) -> Path:
     report.write_text(_page(config, described, list(pictures.values())), encoding="utf-8")
     console.print(f"report: {report}", soft_wrap=True, markup=False)
     return report
+
+
+def _warnings(config: StudyConfig) -> list[str]:
+    """What the reader of the numbers has to know of the settings."""
+    small = getattr(config, "budget", None) == "smoke"
+    return ["Of --budget smoke: they show that all of it runs, not how good it is."] if small else []
 
 
 def _shown(name: str, table: Table) -> RichTable:
@@ -95,6 +103,7 @@ def _markdown(config: StudyConfig, described: Described) -> str:
         "",
         *textwrap.wrap(described.words, LINE, break_long_words=False, break_on_hyphens=False),
         "",
+        *(f"**{warning}**\n" for warning in _warnings(config)),
         f"    {config.command()}",
         "",
         f"{environment['device']} ({environment['processor']}), JAX {environment['jax']}, "
@@ -111,6 +120,7 @@ def _page(config: StudyConfig, described: Described, pictures: list[Picture]) ->
         config.study,
         verdict=[described.words],
         results=described.table,
+        warnings=_warnings(config),
         pictures=pictures,
         configuration=configuration(asdict(config)),
         command=config.command(),

@@ -17,6 +17,8 @@ from pushforward.sweeps.grid import Axes as Grid
 from pushforward.sweeps.sweep import Swept
 
 MOST_LINES, LINE = 8, 80
+NAME = "run"
+"""The axis of runs that were not made together, which none of their settings is."""
 
 
 def measured_over(axes: Grid, runs: Sequence[Swept], measure: Measure) -> Drawing | None:
@@ -29,7 +31,7 @@ def measured_over(axes: Grid, runs: Sequence[Swept], measure: Measure) -> Drawin
         runs: finished ones.
         measure: of them.
     """
-    names = [name for name in axes if name != SEED] or [SEED]
+    names = [name for name in axes if name not in (SEED, NAME)] or [NAME if NAME in axes else SEED]
     along = max(names, key=lambda name: (_are_numbers(axes[name]), len(axes[name])))
     joined = _are_numbers(axes[along])
     others = [name for name in names if name != along]
@@ -93,7 +95,7 @@ def losses(runs: Sequence[Swept]) -> Drawing | None:
 
 
 def _label(run: Swept) -> str:
-    return ", ".join(f"{name} {value}" for name, value in run.varied.items())
+    return run.name if NAME in run.varied else ", ".join(f"{name} {value}" for name, value in run.varied.items())
 
 
 def _ordered(runs: Sequence[Swept], name: str) -> list[str]:

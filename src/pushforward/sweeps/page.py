@@ -2,7 +2,8 @@
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,45 @@ from pushforward.experiments.registry import Measure
 from pushforward.experiments.terminal import wide_console
 from pushforward.experiments.words import configuration, percentage
 from pushforward.sweeps.figures import losses, measured_over
-from pushforward.sweeps.grid import SEED
+from pushforward.sweeps.grid import SEED, Axes
 from pushforward.sweeps.places import RUNS
 from pushforward.sweeps.sweep import Sweep, Swept
 
 TIME = "seconds"
 MOST_PRINTED = 40
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs beside each other.
+
+    Attributes:
+        name: of the page.
+        folder: where it is written.
+        axes: the settings that differ, with the words of their values.
+        shared: those that do not.
+        measures: what the runs are compared by.
+        command: that makes the page.
+    """
+
+    name: str
+    folder: Path
+    axes: Axes
+    shared: Mapping[str, Any]
+    measures: Sequence[Measure]
+    command: str
+
+    @staticmethod
+    def of(sweep: Sweep) -> "Comparison":
+        """That of the runs of a sweep."""
+        return Comparison(
+            name=sweep.place.name.rstrip("/").rpartition("/")[2],
+            folder=sweep.place.folder,
+            axes=sweep.axes,
+            shared={name: value for name, value in values_of(sweep.config).items() if name not in sweep.axes},
+            measures=sweep.measures,
+            command=command(sweep),
+        )
 
 
 def write_sweep(sweep: Sweep, runs: Sequence[Swept]) -> Path:
@@ -35,31 +69,46 @@ def write_sweep(sweep: Sweep, runs: Sequence[Swept]) -> Path:
     Raises:
         UserError: they cannot be written.
     """
-    measures = [each for each in sweep.measures if any(each.of(run.result)[0] is not None for run in runs)]
-    ranked = _ranked(runs, measures)
+    comparison = Comparison.of(sweep)
     table_file, report = (sweep.place.folder / name for name in ("sweep.csv", "report.html"))
     try:
-        _write_csv(table_file, sweep, runs, measures)
-        report.write_text(_page(sweep, runs, ranked, measures), encoding="utf-8")
+        _write_csv(table_file, comparison, runs)
+        report.write_text(page(comparison, runs), encoding="utf-8")
     except OSError as error:
         failed = next((f"; {run.name}: {run.complaint}" for run in runs if run.complaint is not None), "")
         raise UserError(f"cannot write to {sweep.place.name}: {error.strerror or error}{failed}") from error
     sweep.place.publish([table_file, report])
+    print_table(comparison, runs, f"the report and in {sweep.place.name}/{table_file.name}")
     console = wide_console()
-    table = Printed(title=escape(sweep.place.name), title_justify="left")
-    shown = _table(sweep, ranked, measures)
-    for index, column in enumerate(shown.columns):
-        table.add_column(escape(column), justify="left" if index < len(sweep.axes) else "right")
-    for row in shown.rows[:MOST_PRINTED]:
-        table.add_row(*map(escape, row))
-    console.print(table)
-    if len(ranked) > MOST_PRINTED:
-        console.print(
-            f"and {len(ranked) - MOST_PRINTED:,} more in the report and in {sweep.place.name}/{table_file.name}"
-        )
     console.print(f"runs: {sweep.place.name}/{RUNS}", soft_wrap=True)
     console.print(f"report: {sweep.place.name}/{report.name}", soft_wrap=True)
     return report
+
+
+def print_table(comparison: Comparison, runs: Sequence[Swept], rest: str) -> None:
+    """Print the table of a comparison, the best runs first.
+
+    Args:
+        comparison: of them.
+        runs: the runs.
+        rest: where those are that do not fit on a screen.
+    """
+    console = wide_console()
+    table = Printed(title=escape(comparison.name), title_justify="left")
+    measures = _measured(comparison, runs)
+    shown = _table(comparison, _ranked(runs, measures), measures)
+    for index, column in enumerate(shown.columns):
+        table.add_column(escape(column), justify="left" if index < len(comparison.axes) else "right")
+    for row in shown.rows[:MOST_PRINTED]:
+        table.add_row(*map(escape, row))
+    console.print(table)
+    if len(runs) > MOST_PRINTED:
+        console.print(f"and {len(runs) - MOST_PRINTED:,} more in {rest}")
+
+
+def _measured(comparison: Comparison, runs: Sequence[Swept]) -> list[Measure]:
+    """The measures that some run has."""
+    return [each for each in comparison.measures if any(each.of(run.result)[0] is not None for run in runs)]
 
 
 def _ranked(runs: Sequence[Swept], measures: Sequence[Measure]) -> list[Swept]:
@@ -75,15 +124,17 @@ def _ranked(runs: Sequence[Swept], measures: Sequence[Measure]) -> list[Swept]:
     return sorted(runs, key=rank)
 
 
-def _table(sweep: Sweep, runs: Sequence[Swept], measures: Sequence[Measure]) -> Table:
+def _table(comparison: Comparison, runs: Sequence[Swept], measures: Sequence[Measure]) -> Table:
     rows = []
     for run in runs:
         numbers = [_shown(each, *each.of(run.result)) for each in measures]
         rows.append([*run.varied.values(), *numbers, number(run.result.get(TIME)) or DASH, _note(run)])
-    columns = [*sweep.axes, *(each.label for each in measures), "time / s", ""]
+    columns = [*comparison.axes, *(each.label for each in measures), "time / s", ""]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    return Table(columns, rows, emphasised=0 if measures and measures[0].better else None, text_columns=len(sweep.axes))
+    return Table(
+        columns, rows, emphasised=0 if measures and measures[0].better else None, text_columns=len(comparison.axes)
+    )
 
 
 def _shown(measure: Measure, value: float | None, error: float | None = None) -> str:
@@ -98,10 +149,10 @@ def _note(run: Swept) -> str:
     return "" if run.run.finished else "not finished"
 
 
-def _over_seeds(sweep: Sweep, runs: Sequence[Swept], measures: Sequence[Measure]) -> Table | None:
+def _over_seeds(comparison: Comparison, runs: Sequence[Swept], measures: Sequence[Measure]) -> Table | None:
     """Means over seeds and their standard errors, where there are other settings too."""
-    names = [name for name in sweep.axes if name != SEED]
-    if SEED not in sweep.axes or not names:
+    names = [name for name in comparison.axes if name != SEED]
+    if SEED not in comparison.axes or not names:
         return None
     rows = []
     for values, members in groups(runs, names).items():
@@ -122,7 +173,15 @@ def groups(runs: Sequence[Swept], names: Sequence[str]) -> dict[tuple[str, ...],
     return found
 
 
-def _page(sweep: Sweep, runs: Sequence[Swept], ranked: Sequence[Swept], measures: Sequence[Measure]) -> str:
+def page(comparison: Comparison, runs: Sequence[Swept]) -> str:
+    """The page that compares runs.
+
+    Args:
+        comparison: of them.
+        runs: the runs, finished or not.
+    """
+    measures = _measured(comparison, runs)
+    ranked = _ranked(runs, measures)
     finished = [run for run in ranked if run.result]
     warnings = [f"{run.name}: {run.complaint}" for run in runs if run.complaint is not None]
     warnings += [f"{run.name}: {warning}" for run in finished for warning in run.result["warnings"]]
@@ -131,7 +190,7 @@ def _page(sweep: Sweep, runs: Sequence[Swept], ranked: Sequence[Swept], measures
             "measure",
             f"{measures[0].label} of every run" if measures else "",
             "A dot a run, with its standard error; lines join the means of runs that differ in this number alone.",
-            measured_over(sweep.axes, finished, measures[0]) if finished and measures else None,
+            measured_over(comparison.axes, finished, measures[0]) if finished and measures else None,
         ),
         (
             "losses",
@@ -143,25 +202,22 @@ def _page(sweep: Sweep, runs: Sequence[Swept], ranked: Sequence[Swept], measures
     ]
     environment = dict(finished[0].result["environment"]) if finished else {}
     environment["time of all runs"] = f"{sum(run.result[TIME] for run in finished):,.0f} s"
-    varied = [[name, ", ".join(values)] for name, values in sweep.axes.items()]
-    shared = {name: value for name, value in values_of(sweep.config).items() if name not in sweep.axes}
+    varied = [[name, ", ".join(dict.fromkeys(values))] for name, values in comparison.axes.items()]
     return render(
-        sweep.place.name.rstrip("/").rpartition("/")[2],
-        verdict=_verdict(sweep, ranked, finished, measures),
-        results=_table(sweep, ranked, measures),
+        comparison.name,
+        verdict=_verdict(ranked, finished, measures),
+        results=_table(comparison, ranked, measures),
         warnings=warnings,
-        pictures=write_pictures(sweep.place.folder / "figures", drawings),
-        restarts=_over_seeds(sweep, runs, measures),
+        pictures=write_pictures(comparison.folder / "figures", drawings),
+        restarts=_over_seeds(comparison, runs, measures),
         restarts_heading="Over seeds: the mean and its standard error",
-        configuration=Table([], [*varied, *configuration(shared).rows]),
-        command=command(sweep),
+        configuration=Table([], [*varied, *configuration(comparison.shared).rows]),
+        command=comparison.command,
         environment=Table([], [[name, value] for name, value in environment.items()]),
     )
 
 
-def _verdict(
-    sweep: Sweep, ranked: Sequence[Swept], finished: Sequence[Swept], measures: Sequence[Measure]
-) -> list[str]:
+def _verdict(ranked: Sequence[Swept], finished: Sequence[Swept], measures: Sequence[Measure]) -> list[str]:
     count = f"{len(finished):,} of {len(ranked):,} runs are finished."
     if not finished or not measures or measures[0].better is None:
         return [count]
@@ -180,12 +236,13 @@ def command(sweep: Sweep) -> str:
     return f"pushforward sweep {words[2]} --over {over}"
 
 
-def _write_csv(path: Path, sweep: Sweep, runs: Sequence[Swept], measures: Sequence[Measure]) -> None:
+def _write_csv(path: Path, comparison: Comparison, runs: Sequence[Swept]) -> None:
+    measures = _measured(comparison, runs)
     columns = {each.name: each for each in measures}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         errors = {each.error: each for each in measures if each.error is not None}
-        writer.writerow(["run", *sweep.axes, *columns, *errors, TIME, "note"])
+        writer.writerow(["run", *comparison.axes, *columns, *errors, TIME, "note"])
         for run in runs:
             values: list[Any] = [measure.of(run.result)[0] for measure in measures]
             values += [measure.of(run.result)[1] for measure in errors.values()]

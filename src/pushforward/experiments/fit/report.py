@@ -13,6 +13,7 @@ from pushforward.drawing import flows, training
 from pushforward.drawing.animation import density_animation
 from pushforward.drawing.page import Drawings, Picture, render, write_pictures
 from pushforward.drawing.panels import MOST_PAIRED
+from pushforward.drawing.style import DARK, LIGHT
 from pushforward.drawing.text import MINUS
 from pushforward.errors import UserError
 from pushforward.experiments import states, words
@@ -75,10 +76,10 @@ def write_report(run: FitRun) -> Path:
         warnings = [*warnings, f"no picture of the target: {error}"]
     pictures = write_pictures(folder, _drawings(run, target) if evaluable else _drawings_of_the_flow(run, target))
     if evaluable and target.dim == 2 and len(run.snapshots) > 1:
-        path = folder / "training.gif"
-        density_animation(target, list(run.snapshots), path)
+        light, dark = density_animation(target, list(run.snapshots), LIGHT, DARK)
+        (folder / "training.gif").write_bytes(light)
         caption = "The fitted density of the best restart while it was trained, on the colour scale of the densities."
-        pictures.append(Picture("Training", caption, path.read_bytes(), pixel_ratio=1))
+        pictures.append(Picture("Training", caption, light, dark, pixel_ratio=1))
     report = run.folder / "report.html"
     report.write_text(
         render(

@@ -1,0 +1,49 @@
+"""The site has a page for every public name, and says something of each."""
+
+import inspect
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import yaml
+
+from tests.test_surface import MODULES
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+import site_pages
+
+
+def test_every_public_module_has_a_page():
+    assert set(MODULES) <= set(site_pages.MODULES)
+
+
+def test_every_page_is_in_the_navigation():
+    """And no other; `mkdocs build` would say so too, after the tutorials have run."""
+    there = set(paths_of(yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]))
+    tables = [path.relative_to(ROOT) for path in (ROOT / "results").rglob("*.md")]
+    expected = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    expected |= {str(path).replace("README", "index") for path in tables}
+    expected |= {f"tutorials/{name}.md" for name in site_pages.TUTORIALS}
+    expected |= {f"reference/{name}.md" for name in (*site_pages.MODULES, "interop", "index")}
+    assert there == expected | {"contributing.md"}
+
+
+def test_no_public_name_is_undocumented():
+    silent = []
+    for name in site_pages.MODULES:
+        module = import_module(f"pushforward.{name}")
+        for offered in module.__all__:
+            value = getattr(module, offered)
+            if (inspect.isclass(value) or inspect.isfunction(value)) and not value.__doc__:
+                silent.append(f"{name}.{offered}")
+    assert silent == []
+
+
+def paths_of(entries):
+    for entry in entries:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for value in entry.values():
+                yield from [value] if isinstance(value, str) else paths_of(value)
