@@ -1,17 +1,15 @@
 """The site has a page for every public name, and says something of each."""
 
 import inspect
-import sys
 from importlib import import_module
 from pathlib import Path
 
 import yaml
 
+import site_pages
 from tests.test_surface import MODULES
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-import site_pages
 
 
 def test_every_public_module_has_a_page():

@@ -1,12 +1,7 @@
 """The tutorials, as `make docs` runs them; what they assert holds."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
 from tutorials import SOURCES, TUTORIALS, executed
 
 

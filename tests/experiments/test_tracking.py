@@ -81,9 +81,8 @@ def losses_in(path):
     while (data := store.scan_data()) is not None:
         record = wandb_internal_pb2.Record()
         record.ParseFromString(data)
-        for item in record.history.item:
-            if item.key == "loss" or list(item.nested_key) == ["loss"]:
-                found.append(json.loads(item.value_json))
+        losses = [item for item in record.history.item if "loss" in (item.key, *item.nested_key)]
+        found += [json.loads(item.value_json) for item in losses]
     return found
 
 
