@@ -13,7 +13,7 @@ BENCH ?= .venv-bench
 TORCH ?= .venv-torch
 TORCH_BY ?= $(or $(shell scripts/find-python 3.11 2>/dev/null),$(PYTHON))
 
-.PHONY: demo test lint check-all bench docs docs-serve
+.PHONY: demo test lint check-all bench docs docs-serve package
 
 demo: $(VENV)/installed
 	$(BIN)/pushforward fit u1 --length 16 --restarts 8 --steps 8000 --out runs/demo --force
@@ -39,6 +39,15 @@ docs: $(VENV)/installed
 
 docs-serve: docs
 	$(BIN)/python -m http.server --directory build/site
+
+# Wheel and source, checked, and the command from the wheel in an environment that has nothing else.
+package: $(VENV)/installed
+	rm -rf dist build/wheel-venv
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(call environment,build/wheel-venv,$(PYTHON),dist/*.whl)
+	cd build && wheel-venv/bin/pushforward fit u1 --length 4 --steps 500 --out wheel-run --force --quiet
 
 # Beside other libraries: those on JAX in the environment of pushforward, those on PyTorch in their own.
 bench: $(BENCH)/installed $(TORCH)/installed
