@@ -149,3 +149,11 @@ def test_pixels_live_between_0_and_1(recipe):
     assert x.shape == (50, *shape)
     assert jnp.all((x > -0.05) & (x < 1.05))
     np.testing.assert_allclose(eqx.filter_jit(flow.log_prob)(x), log_prob, rtol=1e-3, atol=1e-2)
+
+
+def test_a_flow_says_what_it_is():
+    shown = repr(flows.nice(jax.random.key(0), dim=3, length=2, width=4))
+    first, second, *_ = shown.splitlines()
+    assert first.startswith("# event shape (3,), volume preserving, ")
+    assert second == "Pushforward("
+    assert "length=2" in shown

@@ -1,5 +1,6 @@
 """Normalizing flows: the pushforward of a distribution through a bijection."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -53,6 +54,12 @@ class Pushforward(Distribution):
         z, log_prob = self.base.sample_and_log_prob(key, shape)
         x, log_det = over_batch(self.bijection.resolve().forward_and_log_det, shape, z)
         return x, log_prob - log_det
+
+    def __repr__(self) -> str:
+        """What it is of, whether it preserves volume, how many numbers can be trained; then its parts."""
+        count = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(self, eqx.is_inexact_array)))
+        volume = self.bijection.volume.name.lower()
+        return f"# event shape {self.shape}, volume {volume}, {count:,} parameters\n{eqx.tree_pformat(self)}"
 
     def calibrated(self, x: Numbers) -> "Pushforward":
         """The same flow with its activation normalisation, if it has any, started from a batch of data."""
