@@ -96,6 +96,14 @@ def column_pairs(data: Dataset, points: Float[np.ndarray, "n D"]) -> Drawing:
     return panels.pairs(points[:, shown] / 10**powers, rows / 10**powers, limits, names)
 
 
+def marginals(data: Dataset, points: Float[np.ndarray, "n D"]) -> Drawing | None:
+    """Every column of the test rows and of samples of the flow; None where `column_pairs` shows them all."""
+    if data.shape[0] <= panels.MOST_PAIRED:
+        return None
+    rows = np.asarray(data.test[: len(points)], np.float64)
+    return panels.intervals([("test rows", "target", rows), ("samples of the flow", "flow", points)], labels(data, 16))
+
+
 def _rows_beside_density(
     rows: Float[np.ndarray, "n 2"], fitted: Float[np.ndarray, "n1 n2"], box: Box, names: Sequence[str]
 ) -> Drawing:

@@ -11,11 +11,13 @@ from pushforward.drawing.panels import (
     MOST_PAIRED,
     PLANE,
     WIDTH,
+    Colour,
     aspect,
     compared_densities,
     coordinate,
     few_ticks,
     histogram,
+    intervals,
     pairs,
     panel_grid,
     panel_height,
@@ -75,6 +77,18 @@ def samples(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing:
         exact = np.asarray(target.sample(key_target, SAMPLES), np.float64)[:, :shown]
     box = quantile_box(points if exact is None else np.concatenate([points, exact]))
     return pairs(points, exact, box, [coordinate(index) for index in range(shown)])
+
+
+def marginals(target: Target, flow: Pushforward, key: PRNGKeyArray) -> Drawing | None:
+    """Every dimension of samples of the flow, and of the target where it can be drawn from; None up to four of them."""
+    if target.dim <= MOST_PAIRED:
+        return None
+    key_flow, key_target = jax.random.split(key)
+    groups: list[tuple[str, Colour, np.ndarray]] = [("samples of the flow", "flow", sample(flow, key_flow))]
+    if target.sample is not None:
+        exact = np.asarray(target.sample(key_target, SAMPLES), np.float64)
+        groups.insert(0, ("exact samples", "target", exact))
+    return intervals(groups, [coordinate(index) for index in range(target.dim)])
 
 
 def layers(flow: Pushforward, key: PRNGKeyArray, labels: Sequence[str] = PLANE) -> Drawing | None:

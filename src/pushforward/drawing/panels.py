@@ -66,6 +66,44 @@ def panel_grid(
     return figure, figure.subplots(rows, columns, sharex=share, sharey=share, squeeze=False, gridspec_kw=placed)
 
 
+MOST_INTERVALS = 64
+"""Dimensions that `intervals` shows."""
+INTERVALS = "The middle 90% of the draws as a line, thick over the middle 50%, with the median; the first 64 at most."
+
+
+def intervals(groups: Sequence[tuple[str, Colour, Float[np.ndarray, "n D"]]], names: Sequence[str]) -> Drawing:
+    """The marginal law of every dimension, up to 64: a line over the middle 90% of the draws, thick over half of them.
+
+    Each dimension is in units of its own: its median and quartiles in the first group are 0 and about -0.7 and 0.7.
+
+    Args:
+        groups: what each is called, its colour, and its draws.
+        names: of the dimensions.
+    """
+    shown = min(MOST_INTERVALS, len(names))
+    quantiles = [np.nanquantile(draws[:, :shown], (0.05, 0.25, 0.5, 0.75, 0.95), axis=0) for _, _, draws in groups]
+    centre, scale = quantiles[0][2], (quantiles[0][3] - quantiles[0][1]) / 1.349
+    scale = np.where(scale > 0, scale, 1.0)
+
+    def draw(style: Style) -> Figure:
+        left = 0.3 + 0.075 * max(len(name) for name in names[:shown])
+        figure, ((axes,),) = panel_grid(1, 1, WIDTH - left, 0.19 * shown + 0.2, left=left)
+        for index, ((label, colour, _), values) in enumerate(zip(groups, quantiles)):
+            low, quarter, middle, three, high = (values - centre) / scale
+            at = np.arange(shown) + (index - (len(groups) - 1) / 2) * 0.36
+            ink = getattr(style, colour)
+            axes.hlines(at, low, high, color=ink, linewidth=0.9)
+            axes.hlines(at, quarter, three, color=ink, linewidth=3, label=label)
+            axes.plot(middle, at, linestyle="none", marker="|", markersize=5, color=style.text)
+        axes.set(yticks=range(shown), ylim=(shown - 0.4, -0.6), xlabel="robust standard deviations from the median")
+        axes.set_yticklabels(names[:shown])
+        axes.spines[["top", "right"]].set_visible(False)
+        legend_above(axes)
+        return figure
+
+    return Drawing(draw)
+
+
 def dot_size(count: int) -> float:
     """The area of a dot where `count` of them are shown."""
     return min(16.0, 3 * math.pow(SAMPLES / max(count, 1), 0.35))

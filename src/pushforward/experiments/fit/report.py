@@ -12,7 +12,7 @@ from pushforward.distributions import Pushforward
 from pushforward.drawing import flows, training
 from pushforward.drawing.animation import density_animation
 from pushforward.drawing.page import Drawings, Picture, render, write_pictures
-from pushforward.drawing.panels import MOST_PAIRED
+from pushforward.drawing.panels import INTERVALS, MOST_PAIRED
 from pushforward.drawing.style import DARK, LIGHT
 from pushforward.drawing.text import MINUS
 from pushforward.errors import UserError
@@ -117,6 +117,7 @@ def _drawings(run: FitRun, target: Target) -> Drawings:
             flows.densities(target, run.model),
         ),
         ("samples", "Samples", _samples_caption(target), flows.samples(target, run.model, key_samples)),
+        ("marginals", "Every dimension", INTERVALS, flows.marginals(target, run.model, key_samples)),
         *_drawings_of_the_flow(run, target),
         states.beside_target(target, run.model, key_states),
     ]

@@ -12,7 +12,7 @@ from pushforward.drawing import data as pictures_of
 from pushforward.drawing.flows import layers
 from pushforward.drawing.images import image_grids
 from pushforward.drawing.page import Drawings, render, write_pictures
-from pushforward.drawing.panels import MOST_PAIRED
+from pushforward.drawing.panels import INTERVALS, MOST_PAIRED
 from pushforward.drawing.style import Drawing
 from pushforward.drawing.surfaces import draws
 from pushforward.drawing.training import training_curve
@@ -89,7 +89,11 @@ def _drawings(run: TrainRun) -> Drawings:
                 f"{which} in pairs: samples of the flow below the diagonal (blue), test rows above it (orange), "
                 f"histograms of both on it. {_numbers(data, points)}"
             )
-            return [("samples", "Samples", caption, pictures_of.column_pairs(data, points)), law]
+            return [
+                ("samples", "Samples", caption, pictures_of.column_pairs(data, points)),
+                ("marginals", "Every column", INTERVALS, pictures_of.marginals(data, points)),
+                law,
+            ]
 
 
 def _layers(run: TrainRun, key: PRNGKeyArray) -> Drawing | None:
