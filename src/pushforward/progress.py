@@ -125,7 +125,8 @@ def _line(text: str) -> Callable[[str], None]:
     """A line of output that can be replaced."""
     from IPython.display import display
 
-    handle: Any = display(_Text(text), display_id=True)
+    show: Any = display
+    handle = show(_Text(text), display_id=True)
     return lambda text: handle.update(_Text(text))
 
 

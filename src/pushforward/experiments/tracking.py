@@ -131,7 +131,7 @@ def tracked(run: AnyRun, names: Sequence[Name]) -> Iterator[AnyRun]:
 
     with ExitStack() as stack:
         for tracker in trackers:
-            stack.callback(lambda tracker=tracker: tracker.close(_result(run)))
+            stack.callback(_close, tracker, run)
         yield replace(run, on_record=record) if trackers else run
 
 
@@ -151,7 +151,6 @@ def _lowest(values: Float[np.ndarray, " members"]) -> float:
     return float(finite.min()) if len(finite) else float("nan")
 
 
-def _result(run: Run) -> dict[str, float]:
-    if not run.finished:
-        return {}
-    return {name: float(value) for name, value in run.result.items() if isinstance(value, int | float)}
+def _close(tracker: Tracker, run: Run) -> None:
+    result = run.result if run.finished else {}
+    tracker.close({name: float(value) for name, value in result.items() if isinstance(value, int | float)})
