@@ -39,6 +39,8 @@ MODULES = (
     "drawing",
 )
 TOP_LEVEL = ("load", "open_run", "save", "use_all_cores")
+START = "own-density"
+"""The tutorial whose first figure is on the start page."""
 INTEROP = ("numpyro", "flowjax")
 
 
@@ -54,8 +56,8 @@ def main() -> None:
             if path.suffix in (".md", ".png"):
                 copy(path, PAGES / folder / path.name.replace("README", "index"))
     shutil.copytree(ROOT / "examples", PAGES / "examples")
-    for tutorial in TUTORIALS:
-        write_page(tutorial, PAGES / "tutorials")
+    figures = {tutorial: write_page(tutorial, PAGES / "tutorials") for tutorial in TUTORIALS}
+    shutil.copyfile(figures[START][0], PAGES / "start.png")
     copy(ROOT / "docs" / "tutorials" / "index.md", PAGES / "tutorials" / "index.md")
     (PAGES / "reference").mkdir()
     for name in MODULES:
@@ -70,7 +72,8 @@ def copy(path: Path, to: Path) -> None:
     if path.suffix != ".md":
         shutil.copyfile(path, to)
         return
-    to.write_text(re.sub(r"\]\(\.\./(results|examples)/", r"](\1/", path.read_text()))
+    text = re.sub(r"\]\(\.\./(results|examples)/", r"](\1/", path.read_text())
+    to.write_text(text.replace("results/README.md", "results/index.md"))
 
 
 def write_reference(name: str) -> None:

@@ -72,21 +72,23 @@ def digest(source: str) -> str:
     return found.hexdigest()
 
 
-def write_page(name: str, folder: Path) -> None:
-    """Write NAME.md, its figures and NAME.ipynb into a folder."""
+def write_page(name: str, folder: Path) -> list[Path]:
+    """Write NAME.md, its figures and NAME.ipynb into a folder; the paths of the figures."""
     notebook = executed(name)
     folder.mkdir(parents=True, exist_ok=True)
     text, resources = MarkdownExporter().from_notebook_node(
         notebook, resources={"output_files_dir": f"{name}-files", "unique_key": name}
     )
+    figures = []
     for file, content in resources["outputs"].items():
-        path = folder / file
+        figures.append(path := folder / file)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
     title, _, rest = text.strip().partition("\n")
     link = f"[As a notebook]({name}.ipynb){{: download }}, which ran in {notebook.metadata['seconds']} s on two cores."
     (folder / f"{name}.md").write_text(f"{title}\n\n{link}\n{rest}\n")
     nbformat.write(notebook, folder / f"{name}.ipynb")
+    return figures
 
 
 def main() -> None:
