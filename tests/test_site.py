@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+import pushforward
 import site_pages
 from tests.test_surface import MODULES
 

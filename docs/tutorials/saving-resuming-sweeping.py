@@ -14,7 +14,7 @@ import pushforward
 
 flow = pushforward.load("runs/u1")
 run = pushforward.open_run("runs/u1")
-print(f"KL {run.result['kl']:.4f} nats after {run.result['steps']} steps")
+print(f"KL {run.result['kl']:.4f} nats after {run.config.steps} steps")
 
 # %% [markdown]
 # ## One file

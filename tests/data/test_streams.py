@@ -185,4 +185,4 @@ def test_memory_is_that_of_a_window(suffix, tmp_path, monkeypatch):
 def test_images_are_not_streamed(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((40, 4, 4), np.uint8))
     with pytest.raises(UserError, match="images, which are read whole"):
-        streamed(tmp_path / "images.npy")
+        streamed(str(tmp_path / "images.npy"))

@@ -92,7 +92,7 @@ def dataset(rows: np.ndarray, columns: tuple[str, ...]) -> Dataset:
     ("name", "pictures"),
     [
         ("moons", {"densities", "samples", "layers", "states", "loss"}),
-        ("wine", {"samples", "states", "loss"}),
+        ("wine", {"samples", "marginals", "states", "loss"}),
         ("digits", {"samples", "states", "loss"}),
     ],
 )

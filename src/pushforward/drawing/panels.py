@@ -71,7 +71,7 @@ MOST_INTERVALS = 64
 INTERVALS = "The middle 90% of the draws as a line, thick over the middle 50%, with the median; the first 64 at most."
 
 
-def intervals(groups: Sequence[tuple[str, Colour, Float[np.ndarray, "n D"]]], names: Sequence[str]) -> Drawing:
+def intervals(groups: Sequence[tuple[str, Colour, Float[np.ndarray, "_ D"]]], names: Sequence[str]) -> Drawing:
     """The marginal law of every dimension, up to 64: a line over the middle 90% of the draws, thick over half of them.
 
     Each dimension is in units of its own: its median and quartiles in the first group are 0 and about -0.7 and 0.7.

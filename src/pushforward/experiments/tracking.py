@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -20,6 +20,7 @@ AnyRun = TypeVar("AnyRun", bound=Run)
 PROJECT = "pushforward"
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """What takes records."""
 
