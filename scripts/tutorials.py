@@ -7,6 +7,7 @@ as neither it nor the package changes.
 """
 
 import hashlib
+import os
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbconvert import MarkdownExporter
+from nbconvert.filters import strip_ansi
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "docs" / "tutorials"
@@ -54,9 +56,13 @@ def executed(name: str) -> nbformat.NotebookNode:
             return kept
     notebook = jupytext.reads(source, fmt="py:percent")
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # its commands
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         NotebookClient(notebook, timeout=LIMIT, resources={"metadata": {"path": folder}}).execute()
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if output.output_type == "stream":
+            output.text = strip_ansi(output.text)
     notebook.metadata["made_of"] = state
     notebook.metadata["seconds"] = round(time.perf_counter() - start)
     BUILT.mkdir(parents=True, exist_ok=True)

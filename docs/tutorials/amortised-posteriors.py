@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 
 from pushforward import flows, models, training
 from pushforward.data.observe import Observation
+from pushforward.models.evaluation import importance_bound, posterior_statistics
 
 pixels = (load_digits().data > 7).astype("uint8")
 train, test = jnp.asarray(pixels[:1500]), jnp.asarray(pixels[1500:], jnp.float32)
@@ -39,8 +40,8 @@ for length in (0, 10):
 
 # %%
 for length, model in trained.items():
-    energy = models.posterior_statistics(model, test, jax.random.key(3)).free_energy.mean()
-    nll = -models.importance_bound(model, test, jax.random.key(4)).log_likelihood.mean()
+    energy = posterior_statistics(model, test, jax.random.key(3)).free_energy.mean()
+    nll = -importance_bound(model, test, jax.random.key(4)).log_likelihood.mean()
     print(f"K = {length:2}: free energy {energy:.2f}, −log p(x) at most {nll:.2f}, gap {energy - nll:.2f} nats")
 
 # %% [markdown]
@@ -57,7 +58,7 @@ print(f"{z.shape} draws, effective {1 / float((weights**2).sum()):.0f}")
 # %%
 figure, axes = plt.subplots(2, 8, figsize=(8, 2.2), layout="constrained")
 for index in range(8):
-    drawn = model.decoder(model.posterior(test[index]).sample(jax.random.key(6))).mean
+    drawn = jax.nn.sigmoid(model.decoder(model.posterior(test[index]).sample(jax.random.key(6))).logits)
     axes[0, index].imshow(test[index].reshape(8, 8), cmap="gray_r")
     axes[1, index].imshow(drawn.reshape(8, 8), cmap="gray_r")
 for axis in axes.flat:

@@ -18,7 +18,7 @@ response = np.where(colour == "red", 1, -1) * size + 0.3 * size * rng.standard_t
 pd.DataFrame({"size": size, "colour": colour, "response": response}).to_csv("things.csv", index=False)
 
 # %% language="sh"
-# pushforward train things.csv --given size colour --steps 1500 --out runs/things
+# pushforward train things.csv --given size colour --steps 1000 --out runs/things
 
 # %% [markdown]
 # The test log-likelihood stands beside that of a linear-Gaussian regression and of the flow without contexts: what each

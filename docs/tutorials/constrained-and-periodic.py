@@ -34,7 +34,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
 left.hist(np.asarray(draws["direction"]), bins=100)
 left.set(xlabel="direction", yticks=[], xticks=[-np.pi, 0, np.pi], xticklabels=["−π", "0", "π"])
 right.hist(np.asarray(draws["precision"]), bins=100)
-right.set(xlabel="precision", yticks=[])
+_ = right.set(xlabel="precision", yticks=[])
 
 # %%
 centre = np.angle(np.mean(np.exp(1j * np.asarray(draws["direction"]))))

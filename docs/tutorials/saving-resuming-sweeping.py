@@ -22,7 +22,7 @@ print(f"KL {run.result['kl']:.4f} nats after {run.config.steps} steps")
 # `save` writes the parameters and the structure of any flow; `load` gives it back, bit for bit.
 
 # %%
-pushforward.save("u1.pf", flow)
+pushforward.save(flow, "u1.pf")
 again = pushforward.load("u1.pf")
 x = flow.sample(jax.random.key(0), (5,))
 assert (again.log_prob(x) == flow.log_prob(x)).all()

@@ -47,7 +47,7 @@ draws = np.asarray(estimator.sample(jax.random.key(3), 5000, observation)["theta
 print(estimator.doubts(observation) or "the observation is like those that were simulated")
 figure, axis = plt.subplots(figsize=(4, 4), layout="constrained")
 axis.plot(*draws.T, ".", markersize=1)
-axis.set(xlabel="θ1", ylabel="θ2", xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
+_ = axis.set(xlabel="θ1", ylabel="θ2", xlim=(-1, 1), ylim=(-1, 1), aspect="equal")
 
 # %% [markdown]
 # Both crescents are there. From the command line: `pushforward infer two_moons.py:simulator --observation two_moons.json`;

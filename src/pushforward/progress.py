@@ -37,8 +37,8 @@ def silence() -> None:
 
 
 def progress_console() -> Console:
-    """The standard error."""
-    return Console(stderr=True, quiet=_silent)
+    """The standard error; a terminal where it is one, and not where colours are asked for, as in a notebook's shell."""
+    return Console(stderr=True, quiet=_silent, force_terminal=sys.stderr.isatty())
 
 
 def lines_console(quiet: bool) -> Console:
@@ -47,7 +47,8 @@ def lines_console(quiet: bool) -> Console:
     Args:
         quiet: whether nothing is shown.
     """
-    return Console(quiet=quiet or _silent, force_jupyter=False)
+    there = False if in_a_notebook() else None
+    return Console(quiet=quiet or _silent, force_jupyter=False, force_terminal=there)
 
 
 def in_a_notebook() -> bool:

@@ -63,3 +63,8 @@ def test_what_cannot_be_drawn_is_refused():
         drawing.layers(flows.planar(KEY, 3, 1), KEY)
     with pytest.raises(ValueError, match="one or two densities of states, got 0"):
         drawing.densities_of_states({})
+
+
+def test_a_notebook_shows_them():
+    """Without pyplot, whose formatters it would take otherwise."""
+    assert drawing.samples(make("u1"), FLOW, KEY)._repr_png_().startswith(b"\x89PNG")

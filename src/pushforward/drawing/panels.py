@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from pushforward.drawing.style import Drawing, Style
+from pushforward.drawing.style import Drawing, Shown, Style
 from pushforward.drawing.surfaces import SAMPLES, highest_density_level
 from pushforward.drawing.text import MINUS
 from pushforward.quadrature import Box, Grid
@@ -54,7 +54,7 @@ def panel_grid(
     """
     figure_width = left + columns * width + (columns - 1) * column_gap + right
     figure_height = bottom + rows * height + (rows - 1) * row_gap + top
-    figure = Figure(figsize=(figure_width, figure_height))
+    figure = Shown(figsize=(figure_width, figure_height))
     placed = {
         "left": left / figure_width,
         "right": 1 - right / figure_width,

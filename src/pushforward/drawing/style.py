@@ -19,6 +19,15 @@ def blend(colour: str, background: str, share: float) -> tuple[float, float, flo
     return red, green, blue
 
 
+class Shown(Figure):
+    """A figure that a notebook shows without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        self.savefig(file, format="png", dpi=DPI / 2)
+        return file.getvalue()
+
+
 @dataclass(frozen=True)
 class Style:
     """Colours of a page and of the figures on it.
