@@ -34,7 +34,7 @@ assert (again.log_prob(x) == flow.log_prob(x)).all()
 # for the impatient hand.
 
 # %% language="sh"
-# timeout --signal INT 15 pushforward fit u2 --length 8 --steps 60000 --restarts 2 --frames 0 --out runs/u2 | tail -n 1
+# timeout --signal INT 15 pushforward fit u2 --length 8 --steps 30000 --restarts 2 --frames 0 --out runs/u2 | tail -n 1
 # pushforward fit --resume runs/u2 | tail -n 3
 
 # %% [markdown]
@@ -44,7 +44,7 @@ assert (again.log_prob(x) == flow.log_prob(x)).all()
 # `--ray` sends the cells to a cluster.
 
 # %% language="sh"
-# pushforward sweep u1 --over flow.length=2,8 seed=0,1 --steps 1000 --restarts 1 --frames 0 --out runs/grid
+# pushforward sweep u1 --over flow.length=2,8 --steps 500 --restarts 1 --frames 0 --out runs/grid
 # cat runs/grid/sweep.csv
 
 # %% [markdown]

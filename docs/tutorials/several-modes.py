@@ -2,7 +2,8 @@
 # # Several modes
 #
 # Reverse KL takes its draws from the flow, so that a mode that no draw has seen costs nothing, and the importance weights,
-# made of the same draws, are blind for it too. Here is what that looks like, and what to do about it.
+# made of the same draws, are blind for it too. Here is what that looks like for a flow that starts at one of five modes,
+# and what to do about it.
 
 # %%
 import jax
@@ -12,18 +13,19 @@ import pushforward
 from pushforward import evaluation, flows, objectives, targets, training
 from pushforward.distributions import Normal
 
-centres = jnp.array([[-4.0, -4], [-4, 4], [4, -4], [4, 4], [0, 0]])
+centres = jnp.array([[-3.0, -3], [-3, 3], [3, -3], [3, 3], [0, 0]])
+variance = 0.5
 
 
 def log_density(x):
-    """Five Gaussians of standard deviation 0.5; log Z is 0."""
+    """Five Gaussians; log Z is 0."""
     distances = jnp.sum((x - centres) ** 2, axis=1)
-    return jax.nn.logsumexp(-distances / (2 * 0.25)) - jnp.log(5 * 2 * jnp.pi * 0.25)
+    return jax.nn.logsumexp(-distances / (2 * variance)) - jnp.log(5 * 2 * jnp.pi * variance)
 
 
 target = targets.from_callable(log_density, dim=2)
-steps = 1500
-start = lambda key: flows.nsf_coupling(key, dim=2, length=6, bound=8.0, base=Normal(jnp.zeros(2), jnp.ones(2)))
+steps = 2500
+start = lambda key: flows.nsf_coupling(key, dim=2, length=6, bound=8.0, base=Normal(-3 * jnp.ones(2), jnp.zeros(2)))
 
 # %%
 reverse = training.fit(
@@ -46,7 +48,9 @@ pushforward.drawing.densities(target, narrow)
 # alpha = 2 divergence (FAB, Midgley et al., 2023) or KL(p ‖ q). The flow starts wide enough to have all of it in reach.
 
 # %%
-wide = lambda key: flows.nsf_coupling(key, dim=2, length=6, bound=12.0, base=Normal(jnp.zeros(2), 5 * jnp.ones(2)))
+wide = lambda key: flows.nsf_coupling(
+    key, dim=2, length=6, bound=12.0, base=Normal(jnp.zeros(2), jnp.full(2, jnp.log(3.0)))
+)
 annealed = training.fit(
     training.ensemble(wide, jax.random.key(0), 1),
     objectives.Annealed(target.log_density, "alpha", batch_size=256),

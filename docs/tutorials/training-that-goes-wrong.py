@@ -46,20 +46,22 @@ for rate in (1.0, 1e-2):
 # %% [markdown]
 # ## A mode that is missed
 #
-# Two Gaussians far apart. Restarts differ in the mode they find; every number that is made of the flow's own draws is
-# excellent, and log Z is low by log 2. Quadrature in the plane, or exact draws where a target has them, say so; so does
-# the check of coverage of `inference.fit`, which starts chains elsewhere.
+# Two Gaussians far apart, one of them where the untrained flow is. Every number that is made of the flow's own draws is
+# excellent, and log Z is low by log 2 = 0.69. Exact draws say so, where a target has them, and a grid that holds both;
+# so does the check of coverage of `inference.fit`, which starts chains from far around.
 
 
 # %%
 def two(x):
-    return jnp.logaddexp(-0.5 * jnp.sum((x - 6) ** 2), -0.5 * jnp.sum((x + 6) ** 2)) - jnp.log(4 * jnp.pi)
+    return jnp.logaddexp(-0.5 * jnp.sum((x - 2) ** 2), -0.5 * jnp.sum((x + 12) ** 2)) - jnp.log(4 * jnp.pi)
 
 
 modes = targets.from_callable(two, dim=2)
 judgement = evaluation.judge(training.member(trained(modes, 1500, 1e-2, 1).model, 0), modes, jax.random.key(2))
-print(f"ESS {judgement.ess_fraction:.0%}, k-hat {judgement.k_hat:.2f}, log Z {judgement.log_z_estimate:.3f} (truth 0)")
-print(f"KL(p ‖ q) on a grid {judgement.forward_kl_grid or float('nan'):.2f} nats")
+print(
+    f"ESS {judgement.ess_fraction:.0%}, k-hat {judgement.k_hat:.2f}, log Z {judgement.log_z_estimate:.3f}, and the truth is 0"
+)
+assert abs(judgement.log_z_estimate + 0.69) < 0.05
 
 # %% [markdown]
 # ## Few rows: overfitting
@@ -75,9 +77,9 @@ fitted = training.fit(
     objectives.ForwardKL(few, 32),
     key=jax.random.key(1),
     steps=1000,
-    optimizer=training.adam(3e-3, 1000),
+    optimizer=training.adam(5e-4, 1000),
     validate=objectives.HeldOut(held_out),
-    record_every=50,
+    record_every=10,
 )
 last, best = fitted.records[-1], int(fitted.best_steps[0])
 print(f"training loss at the end {float(last.loss[0]):.2f}, validation {float(last.validation[0]):.2f} nats")

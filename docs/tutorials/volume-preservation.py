@@ -6,7 +6,6 @@
 
 # %%
 import jax
-import jax.numpy as jnp
 
 import pushforward
 from pushforward import flows, objectives, states, targets, training
@@ -27,7 +26,7 @@ print(f"no volume-preserving flow comes below {bound.nats:.3f} nats [{bound.low:
 losses, trained = {}, {}
 truth = float(target.log_densities(x[:10_000]).mean() - target.log_z)
 for name in ("nice", "real_nvp"):
-    start = lambda key: flows.RECIPES[name](key, dim=2, length=12, width=64, base=Normal(jnp.zeros(2), jnp.ones(2)))
+    start = lambda key: flows.RECIPES[name](key, dim=2, length=12, width=64, base=Normal.standard(2))
     fitted = training.fit(
         training.ensemble(start, jax.random.key(1), 1),
         objectives.ForwardKL(x[10_000:], 256),
