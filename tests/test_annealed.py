@@ -29,7 +29,7 @@ def make_wide(key):
     return Pushforward(flow.base, Chain((flow.bijection, Frozen(DiagonalAffine(jnp.zeros(2), jnp.full(2, 1.0))))))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("divergence", ["alpha", "forward-kl"])
 def test_all_modes_are_found(divergence):
     """Nine Gaussians 6.7 standard deviations apart; a flow that misses one has a log Z of log(8 / 9)."""

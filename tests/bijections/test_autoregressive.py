@@ -10,7 +10,7 @@ from pushforward.nets import MADE
 from tests.checks import randomised
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("transformer", [Affine.init(), RationalQuadratic(4, 3.0)])
 @pytest.mark.parametrize("dim", [1, 2, 7])
 def test_the_jacobian_is_lower_triangular(transformer, dim):
@@ -21,7 +21,7 @@ def test_the_jacobian_is_lower_triangular(transformer, dim):
     assert jnp.all(jacobian[jnp.tril_indices(dim)] != 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("dim", [1, 2, 8, 13])
 @pytest.mark.parametrize(("depth", "from_zero"), [(0, False), (2, False), (2, True)])
 def test_the_inverse_is_that_of_dim_passes(dim, depth, from_zero, x64):

@@ -31,7 +31,7 @@ QUICK = (
     "real nvp",
 )
 # One worker runs all tests of an entry, so that they share what is compiled.
-MARKS = {name: [pytest.mark.xdist_group(name), *([] if name in QUICK else [pytest.mark.slow])] for name in ENTRIES}
+MARKS = {name: [pytest.mark.xdist_group(name), *([] if name in QUICK else [pytest.mark.long])] for name in ENTRIES}
 every_entry = pytest.mark.parametrize("name", [pytest.param(name, marks=marks) for name, marks in MARKS.items()])
 every_direction = pytest.mark.parametrize("direction", ["forward_and_log_det", "inverse_and_log_det"])
 

@@ -19,7 +19,7 @@ from pushforward.experiments.dlgm.training import run_dlgm
 from pushforward.experiments.runs import open_run, start_run
 from tests.experiments.test_train_report import words
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dlgm-report")]  # its runs are made once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("dlgm-report")]  # its runs are made once
 
 SMALL = {"hidden": (8,), "steps": 20, "validate_every": 10, "annealing_steps": 5, "test_draws": 4}
 RUNS = {

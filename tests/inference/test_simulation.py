@@ -118,7 +118,7 @@ def test_a_known_likelihood_makes_weights(estimator):
         assert abs(row.sd - np.sqrt(0.2)) < 5 * row.sd_error
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_posterior_is_followed_to_the_edge_of_the_prior():
     """A uniform prior and narrow noise: within 0.01 of the ends splines alone lose 7.6 nats, an affine layer 0.4."""
     unit = prior({"theta": Uniform(jnp.zeros(1), jnp.ones(1))})
@@ -153,7 +153,7 @@ def test_an_observation_between_the_simulations_in_every_number_and_far_from_all
     assert found == ["the observation is farther from the middle of the simulated data than any of them"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_likelihood_makes_the_same_posterior(pairs):
     """Differences of its log density are those of N(0.8 x, 0.2 I), to 0.3 nats a unit."""
     likelihood = estimate_likelihood(PRIOR, pairs, KEY, SMALL)
@@ -299,7 +299,7 @@ def test_embeddings_take_two_axes():
         network("set", (7,), KEY, 4, 16)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_mean_is_learned_from_a_set():
     """Of 20 draws of N(theta, 1): the posterior's standard deviation is that of N(0, 1) given their mean, to 15%."""
 

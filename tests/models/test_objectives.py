@@ -17,7 +17,7 @@ from tests.checks import assert_finite, floating_leaves, randomised
 from tests.models import linear_gaussian
 from tests.models.linear_gaussian import BIAS, DIM, LATENTS, NOISE, WEIGHT, X, divergence, log_evidence
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 GRADIENTS = ("reparameterised", "stick-the-landing", "doubly-reparameterised")
 REAL = Observation("real", 0)

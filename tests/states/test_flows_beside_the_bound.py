@@ -15,7 +15,7 @@ from pushforward.bijections import Volume
 from pushforward.distributions import Laplace, Mixture, Normal, Uniform
 from pushforward.states import closed_form, volume_preserving_bound
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("beside-the-bound")]  # its flows are trained once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("beside-the-bound")]  # its flows are trained once
 
 ROWS, TEST_ROWS, BATCH = 20_000, 50_000, 256
 

@@ -15,7 +15,7 @@ from pushforward.states import from_log_densities, wasserstein
 from pushforward.studies.out_of_distribution.cells import FLOWS, _trained_by
 from tests.test_cli import run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("out-of-distribution")]  # its flows are trained once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("out-of-distribution")]  # its flows are trained once
 
 NAME = "out-of-distribution"
 WORDS = shlex.split(

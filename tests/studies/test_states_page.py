@@ -24,7 +24,7 @@ from pushforward.studies.density_of_states.config import StatesStudyConfig
 from pushforward.studies.density_of_states.page import described
 from pushforward.studies.page import markdown_table, write_study
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("states-report")]  # its study is made once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("states-report")]  # its study is made once
 
 FURTHER = ("w1", "states", "states-on-manifold", "volume", "layers")
 

@@ -18,7 +18,7 @@ from pushforward.studies.training_stability.config import TrainingStabilityConfi
 from pushforward.studies.training_stability.page import _gaps, _key, _row
 from tests.test_cli import run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training-stability")]  # its runs are made once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("training-stability")]  # its runs are made once
 
 WORDS = shlex.split(
     "reproduce training-stability --dim 3 --flows real-nvp --controls nice --learning-rates 0.001 "

@@ -114,6 +114,7 @@ def test_a_worker_that_is_killed_costs_the_steps_since_its_checkpoint(cluster, t
     assert (out / "report.html").is_file()
 
 
+@pytest.mark.long
 def test_a_cluster_that_is_gone_ends_the_sweep_which_goes_on_with_another(cluster, tmp_path):
     out, steps = tmp_path / "sweep", 400_000
     process = started(out, cluster.address, steps, "0,1")
@@ -139,6 +140,7 @@ STUDIES = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("study", STUDIES)
 def test_a_study_on_a_cluster_is_that_of_one_process(cluster, tmp_path, study):
     """Cells that are runs, and cells that are files."""
