@@ -403,6 +403,7 @@ def main(
     rounds: int = 3,
     seconds: float = 0.1,
     cores: int = 2,
+    name: str = "density_speed",
 ) -> None:
     """Time density estimation in pushforward and its peers.
 
@@ -416,6 +417,7 @@ def main(
             one of them, it is the only one, and counts.
         seconds: how long a turn lasts at least.
         cores: that each library may use.
+        name: of the files that are written.
     """
     missing = [library for library in libraries if not installed(library)]
     for library in missing:
@@ -451,7 +453,7 @@ def main(
         "pushforward, for all rows together in zuko."
     )
     report(
-        "density_speed",
+        name,
         f"Density estimation: {ARCHITECTURE}, float32, {cores} cores",
         rows,
         requirements(rows, [peer for peer in REQUIRED if peer in compared and "pushforward" in compared]),

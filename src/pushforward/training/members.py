@@ -126,7 +126,7 @@ class Devices:
         def copied(*arguments: PyTree) -> PyTree:
             return jax.tree.map(jnp.copy, make(*arguments))
 
-        return jax.jit(copied, out_shardings=self.split)(*arguments)
+        return jax.jit(copied, out_shardings=self.split, compiler_options=compiled_for_one_call())(*arguments)
 
     def compile(self, method: Callable[..., Any], whole: eqx.Module, *, split: int, scalars: int) -> "Program":
         """`method(whole, *arguments)`, compiled, for the members that each device has.
