@@ -10,9 +10,9 @@ from scipy import stats
 QUICK_RECIPES = ("planar", "nice", "nsf_coupling", "maf")
 
 
-def slow_but(quick, names):
-    """The names as parameters of a test: `make test` takes those that are `quick`, the rest are marked as slow."""
-    return [pytest.param(name, marks=() if name in quick else pytest.mark.slow) for name in names]
+def long_but(quick, names):
+    """The names as parameters of a test: `make test` takes those that are `quick`, the rest are marked as long."""
+    return [pytest.param(name, marks=() if name in quick else pytest.mark.long) for name in names]
 
 
 def randomised(tree, key, scale=1.0):

@@ -8,7 +8,7 @@ import pytest
 
 from pushforward import flows
 from pushforward.conditional import amortize, condition
-from tests.checks import QUICK_RECIPES, assert_same, randomised, slow_but
+from tests.checks import QUICK_RECIPES, assert_same, long_but, randomised
 
 DRIVEN = ("nice", "real_vp", "real_nvp", "nsf_coupling", "maf", "iaf", "nsf_autoregressive", "neural_autoregressive")
 
@@ -17,7 +17,7 @@ def make(recipe, dim=3):
     return flows.RECIPES[recipe](jax.random.key(0), (4, 4, 1) if recipe == "glow" else dim, 1)
 
 
-@pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, flows.RECIPES))
+@pytest.mark.parametrize("recipe", long_but(QUICK_RECIPES, flows.RECIPES))
 def test_amortized_starts_as_the_flow_and_depends_on_the_context(recipe):
     flow = make(recipe)
     conditional = amortize(flow, jax.random.key(1), 2, width=4, depth=1)
@@ -47,7 +47,7 @@ def test_a_rank_makes_the_weights_a_product():
         amortize(flow, jax.random.key(1), 30, rank=0)
 
 
-@pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, [*DRIVEN, "residual", "continuous", "glow"]))
+@pytest.mark.parametrize("recipe", long_but(QUICK_RECIPES, [*DRIVEN, "residual", "continuous", "glow"]))
 def test_every_network_sees_the_context(recipe):
     flow = make(recipe)
     conditional = randomised(condition(flow, jax.random.key(1), 2), jax.random.key(3), 0.3)

@@ -12,13 +12,13 @@ from pushforward import flows
 from pushforward.bijections import Volume
 from pushforward.distributions import Normal, Pushforward
 from pushforward.flows import RECIPES
-from tests.checks import QUICK_RECIPES, randomised, slow_but
+from tests.checks import QUICK_RECIPES, long_but, randomised
 
 VECTORS = [name for name in RECIPES if name != "glow"]
 PRESERVING = ("nice", "real_vp")
 
 
-@pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, VECTORS))
+@pytest.mark.parametrize("recipe", long_but(QUICK_RECIPES, VECTORS))
 @pytest.mark.parametrize("length", [0, 3])
 def test_recipe(recipe, length):
     base = Normal.standard(4)
@@ -39,7 +39,7 @@ def test_the_docstring_says_volume_direction_and_paper(recipe):
     assert re.search(r"(19|20)\d\d|R&M", summary) or recipe == "real_vp"
 
 
-@pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, VECTORS))
+@pytest.mark.parametrize("recipe", long_but(QUICK_RECIPES, VECTORS))
 @pytest.mark.parametrize("dim", [2, 5])
 def test_samples_and_densities_agree(recipe, dim):
     flow = randomised(RECIPES[recipe](jax.random.key(0), dim, 2), jax.random.key(1), 0.2)

@@ -35,7 +35,7 @@ def test_every_public_distribution_is_covered():
     assert public - covered == set(), "add a line to tests/distributions/constructors.py"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 @pytest.mark.parametrize("batch", [(), (3,), (2, 3), (0,)])
 def test_shapes(name, batch):
@@ -46,7 +46,7 @@ def test_shapes(name, batch):
     assert both[1].shape == score.shape == batch
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 def test_dtype_and_agreement(name, dtype):
     sample, (x, log_prob), separate = eqx.filter_jit(everything)(build(name), jax.random.key(1), (50,))
@@ -62,7 +62,7 @@ def everything(distribution, key, batch):
     return distribution.sample(key, batch), both, distribution.log_prob(both[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 def test_batches_are_samples_one_by_one(name, x64):
     distribution = build(name)
@@ -72,7 +72,7 @@ def test_batches_are_samples_one_by_one(name, x64):
     np.testing.assert_allclose(log_prob(x), each, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 @every_dim
 def test_density_integrates_to_one(name, dim, x64):
@@ -80,7 +80,7 @@ def test_density_integrates_to_one(name, dim, x64):
     np.testing.assert_allclose(masses.sum(), 1, atol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 @every_dim
 def test_samples_follow_the_density(name, dim):
@@ -91,7 +91,7 @@ def test_samples_follow_the_density(name, dim):
     assert chi_square_p_value(samples, masses, box(name, dim)) > 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 def test_keys_matter_and_nothing_else_does(name):
     distribution = build(name)
@@ -101,7 +101,7 @@ def test_keys_matter_and_nothing_else_does(name):
     assert len(np.unique(first)) == first.size
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 def test_gradient_reaches_every_trained_leaf_and_no_other(name):
     """Of a sample's sum plus its log-density, and of the log-density at a point."""
@@ -118,7 +118,7 @@ def test_gradient_reaches_every_trained_leaf_and_no_other(name):
         assert jnp.any(leaf != 0) == ENTRIES[name].trained, f"the gradient to {path} is {leaf}"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 def test_ensembles_are_members_one_by_one(name, x64):
     @eqx.filter_jit
@@ -142,7 +142,7 @@ def test_wrong_event_shape_is_refused(name, shape):
         build(name).log_prob(jnp.zeros(shape))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 def test_saved_and_loaded(name, tmp_path):
     saved, skeleton = build(name, seed=0), build(name, seed=3)

@@ -18,7 +18,7 @@ from pushforward.distributions import (
     Uniform,
 )
 from pushforward.flows import RECIPES
-from tests.checks import QUICK_RECIPES, assert_finite, floating_leaves, randomised, slow_but
+from tests.checks import QUICK_RECIPES, assert_finite, floating_leaves, long_but, randomised
 
 
 def test_uniform_inside_and_outside(x64):
@@ -53,7 +53,7 @@ def test_standard_is_held_fixed_unless_asked(family):
 TOLERANCES = {"continuous": 2e-3}
 
 
-@pytest.mark.parametrize("recipe", slow_but(QUICK_RECIPES, [recipe for recipe in RECIPES if recipe != "glow"]))
+@pytest.mark.parametrize("recipe", long_but(QUICK_RECIPES, [recipe for recipe in RECIPES if recipe != "glow"]))
 @pytest.mark.parametrize("length", [0, 3])
 class TestRecipe:
     """Every flow recipe, with random parameters."""
