@@ -109,7 +109,7 @@ print(sorted(loaded))
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout
         for code in (script, light)
     ]
-    shared = {"cluster", "config", "families", "files", "locks", "registry", "runs", "session", "progress", "work"}
+    shared = {"cluster", "config", "families", "files", "locks", "registry", "runs", "session", "work"}
     expected = {f"pushforward.experiments.{name}" for name in shared}
     expected |= {f"pushforward.studies.{name}" for name in ("base", "config", "registry")}
     assert set(eval(outputs[0])) == expected

@@ -28,7 +28,6 @@ from pushforward.devices import own_cores, refuse_wrong_sums, use_cores
 from pushforward.errors import UserError
 from pushforward.experiments.parsing import REGISTRY
 from pushforward.programs import check_kept_programs, keep_programs
-from pushforward.progress import silence
 
 COMPILE_ANEW, QUIET, VERBOSE, VERSION = "--compile-anew", "--quiet", "--verbose", "--version"
 DESCRIPTION = (
@@ -53,6 +52,8 @@ def main(arguments: list[str] | None = None) -> None:
     if COMPILE_ANEW not in asked:
         keep_programs()
     if QUIET in asked:
+        from pushforward.progress import silence
+
         silence()
     if VERBOSE in asked:
         logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
