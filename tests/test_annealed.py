@@ -50,6 +50,7 @@ def _entropy_term(target):
     return float(jnp.mean(target.log_densities(x)) - target.log_z)
 
 
+@pytest.mark.slow
 def test_training_goes_on_where_it_was_with_its_buffer(tmp_path):
     target = targets.make("eight-gaussians")
     loss = Annealed(target.log_density, "alpha", 32, length=4)

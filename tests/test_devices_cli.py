@@ -18,7 +18,7 @@ def losses(folder):
     return np.array([json.loads(line)["loss"] for line in (folder / METRICS).read_text().splitlines()])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("command", [FIT, TRAIN, INFER], ids=lambda command: command[0])
 def test_every_command_divides_its_batches(tmp_path, command):
     for name, words in (("one", ()), ("all", ("--devices", "all")), ("two", ("--devices", "2"))):
@@ -28,7 +28,7 @@ def test_every_command_divides_its_batches(tmp_path, command):
         np.testing.assert_allclose(losses(tmp_path / "one"), losses(tmp_path / name), rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_parts_of_a_batch_are_a_setting_of_the_run(tmp_path):
     main([*TRAIN, "--batch-size", "64", "--accumulate", "4", "--out", str(tmp_path / "run")])
     assert "accumulate: 4" in (tmp_path / "run" / "config.yaml").read_text()

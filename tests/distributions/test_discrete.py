@@ -26,7 +26,7 @@ def every_value(name, dim):
     return jnp.asarray(list(itertools.product(range(levels), repeat=dim)), jnp.result_type(float))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 @pytest.mark.parametrize("dim", [1, 3])
 def test_masses_sum_to_one(name, dim, dtype):
@@ -46,7 +46,7 @@ def test_samples_follow_the_masses(name):
     assert chi_square_p_value(samples, masses, ((-0.5, levels - 0.5),) * 2) > 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 @pytest.mark.parametrize("batch", [(), (3,), (2, 3), (0,)])
 def test_shapes(name, batch, dtype):
@@ -67,7 +67,7 @@ def test_wrong_event_shape_is_refused(name, shape):
         build(name).log_prob(jnp.zeros(shape))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 def test_batches_are_samples_one_by_one(name, x64):
     distribution = build(name)
@@ -76,7 +76,7 @@ def test_batches_are_samples_one_by_one(name, x64):
     np.testing.assert_allclose(distribution.log_prob(x), each, rtol=1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 def test_members_of_an_ensemble_one_by_one(name, x64):
     def evaluate(distribution):
@@ -96,7 +96,7 @@ def test_keys_matter_and_nothing_else_does(name):
     assert jnp.any(first != other)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_entry
 def test_gradient_reaches_every_leaf_through_the_masses_and_none_through_samples(name):
     gradient = eqx.filter_grad(lambda distribution: distribution.log_prob(jnp.array([1.0, 0.0])))(build(name))
@@ -133,7 +133,7 @@ def logistic_log_mass(loc, log_scale, levels, x):
     return jnp.log(jnp.abs(jax.nn.sigmoid(side * high) - jax.nn.sigmoid(side * low)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("levels", [2, 5, 256])
 @pytest.mark.parametrize(("loc", "log_scale"), [(0.3, -1.0), (0.0, -3.0), (0.52, -4.0), (-0.4, -2.0), (1.2, 0.5)])
 def test_discretized_logistic_and_its_gradients_are_the_formula(loc, log_scale, levels, x64):
@@ -197,7 +197,7 @@ def extremes():
         yield name, DiscretizedLogistic(jnp.array([loc]), jnp.array([log_scale]), levels), values
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_extremes_are_finite_in_value_and_gradient():
     @eqx.filter_jit
     def evaluate(distribution, x):

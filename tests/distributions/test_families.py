@@ -97,7 +97,7 @@ log_prob_and_gradient = eqx.filter_jit(eqx.filter_value_and_grad(lambda argument
 every_reference = pytest.mark.parametrize("name", REFERENCES)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_reference
 def test_density_against_scipy(name, dtype):
     build, reference = REFERENCES[name]
@@ -106,7 +106,7 @@ def test_density_against_scipy(name, dtype):
     np.testing.assert_allclose(build().log_prob(jnp.asarray(x)), reference(x), rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_reference
 @pytest.mark.parametrize("factor", [0, 1])
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -143,7 +143,7 @@ def test_generalized_normal_contains_the_laplace_and_the_normal(x64):
     np.testing.assert_allclose(normal.log_prob(x), half.log_prob(x), atol=1e-14)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("family", "field", "pdf"),
     [(StudentT, "log_df", stats.t.pdf), (GeneralizedNormal, "log_beta", stats.gennorm.pdf)],

@@ -23,7 +23,7 @@ from pushforward.evaluation import (
 )
 from tests.checks import randomised
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 DIM = 5
 LOG_Z = 3.0

@@ -11,7 +11,7 @@ import pytest
 import pushforward
 from pushforward.cli import main
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 OLD = Path(__file__).parent / "old_runs"
 ENERGIES = (

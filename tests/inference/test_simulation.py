@@ -73,6 +73,7 @@ def test_the_posterior_is_the_average_of_the_flows(estimator):
     np.testing.assert_allclose(log_q, np.logaddexp.reduce(each, axis=0) - np.log(4), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_of_few_simulations_flows_say_more_together_than_the_best_alone():
     task = TASKS["two-moons"]
     few, fresh = (simulate(task.prior, task.simulator, jax.random.key(seed), n) for seed, n in ((0, 400), (1, 4000)))

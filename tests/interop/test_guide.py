@@ -13,7 +13,7 @@ from pushforward.distributions import StudentT
 
 numpyro = pytest.importorskip("numpyro", reason="numpyro is not installed")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("guide")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("guide")]
 
 SIGMA = np.array([1.0, 2.0, 0.5])
 Y = np.array([0.3, -1.0, 2.0])

@@ -12,7 +12,7 @@ from pushforward.bijections import Chain, Exp, PartialExp, Sigmoid, Softplus, Ta
 from pushforward.distributions import Bernoulli, Normal, Pushforward, Uniform, VonMises
 from tests.checks import randomised
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 numpyro = pytest.importorskip("numpyro", reason="numpyro is not installed")
 

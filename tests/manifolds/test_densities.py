@@ -38,7 +38,7 @@ class TestSegment:
         near = np.array([-1.6, -0.3, 0.0, 0.7, 1.7]) if noise == "uniform" else np.array([-50, -3, 0, 0.1, 2, 8])
         return np.concatenate([breaks[0] + scale * near, breaks[-1] + scale * near, [0.1, 0.4]])
 
-    @pytest.mark.slow
+    @pytest.mark.long
     @every_scale
     def test_against_brute_force(self, name, noise, scale, x64):
         x = self.points(name, scale, noise)
@@ -46,7 +46,7 @@ class TestSegment:
         expected = [references.segment(*references.SEGMENT[name], noise, point, scale) for point in x]
         np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-8)
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_gradient_is_the_slope(self, name, noise, x64):
         law = inflate(make(name), 1, noise, scale=0.05)
         x = jnp.asarray(self.points(name, 0.05, noise)[:, None])
@@ -119,7 +119,7 @@ def test_swiss_roll_against_brute_force(scale, x64):
     np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("build", [Sphere, Disc])
 @pytest.mark.parametrize("dim", [2, 30])
 @pytest.mark.parametrize("scale", [0.01, 0.4])
@@ -138,7 +138,7 @@ def radial_masses(law, scale):
     return shells, np.asarray(log_prob(law, at_distance(shells, dim)) + log_area + (dim - 1) * np.log(shells))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("noise", NOISES)
 @pytest.mark.parametrize("name", references.SEGMENT)
 def test_inflated_segments_integrate_to_one(name, noise, x64):

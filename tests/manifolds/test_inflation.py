@@ -45,7 +45,7 @@ def values_and_slopes(law, x):
     return jax.vmap(jax.value_and_grad(law.log_prob))(x)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "noise"), [pair for pair in ADMITTED if pair[0].startswith("segment")])
 def test_samples_along_segments_follow_the_density(name, noise):
     """Chi-square on 40 bins to 1e-4; right samples fail one of the 9 cases with probability 1e-3."""
@@ -55,7 +55,7 @@ def test_samples_along_segments_follow_the_density(name, noise):
     assert chi_square_p_value(draw(law, 20_000)[0], masses, box) > 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("manifold", [Sphere(1), Sphere(2), Sphere(30), Disc(2), Disc(30)], ids=repr)
 def test_distances_from_the_centre_follow_the_density(manifold):
     """KS to 1e-4; right samples fail one of the 5 cases with probability 5e-4."""
@@ -72,7 +72,7 @@ def test_distances_from_the_centre_follow_the_density(manifold):
     assert stats.kstest(samples, lambda r: np.interp(r, distances, cdf)).pvalue > 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_samples_of_a_ring_follow_the_density():
     """Chi-square on distance from the axis and height, to 1e-4."""
     law, box = inflate(RingTorus(), 3, scale=0.3), ((0.0, 4.5), (-2.4, 2.4))
@@ -99,7 +99,7 @@ def test_samples_of_a_roll_follow_the_density():
     assert chi_square_p_value(np.asarray(draw(law, 20_000)[0])[:, [0, 2]], masses, box) > 1e-4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("noise", NOISES)
 def test_noise_across_has_its_own_scale(noise, x64):
     """Its variance to 4 errors, its density by the parts; right samples fail one of the 6 checks at 4e-4."""
@@ -126,7 +126,7 @@ def test_uniform_noise_has_the_width_that_matches_the_variance():
     np.testing.assert_allclose([x.min(), x.max()], [-np.sqrt(3) * 0.1, np.sqrt(3) * 0.1], rtol=1e-3)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "noise"),
     [("point", "uniform"), ("segment-smooth-step", "student-t"), ("sphere", "normal"), ("swiss-roll", "normal")],
@@ -160,7 +160,7 @@ def test_float32_at_a_small_scale_in_many_dimensions(name, noise):
         np.testing.assert_allclose(values, exact, rtol=1e-3, atol=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "noise"), [pair for pair in ADMITTED if pair[1] != "uniform"])
 def test_far_away_is_finite(name, noise):
     """In float32, at ten million scales."""
@@ -237,7 +237,7 @@ def test_a_manifold_without_noise_has_samples_and_no_density(law):
         law().log_prob(jnp.zeros((3, 2)))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_admitted
 @pytest.mark.parametrize("batch", [(), (2, 3), (0,)])
 def test_shapes(name, noise, batch):

@@ -53,7 +53,7 @@ def x_of(values=X):
     return jnp.asarray(values, float)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "covariance"), [*((name, "diagonal") for name in FLOWS), ("none", "full"), ("planar", "full")]
 )
@@ -66,7 +66,7 @@ def test_posterior_starts_as_the_flow_of_a_standard_normal(name, covariance):
     np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("amortized", ["parameters", "none"])
 def test_no_layers_at_all_are_the_normal(amortized):
     flow = make_flow("planar", length=0)
@@ -78,7 +78,7 @@ def test_no_layers_at_all_are_the_normal(amortized):
     np.testing.assert_allclose(log_prob, expected, rtol=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_flow
 def test_density_of_the_posterior_and_its_dependence_on_the_observation(name, x64):
     """Forward and inverted densities agree, and each part depends on x as it is meant to."""
@@ -107,7 +107,7 @@ def test_density_of_the_posterior_and_its_dependence_on_the_observation(name, x6
             assert all(same)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", FLOWS)
 def test_kind_of_amortisation(name):
     kind = {"parameters": Amortized, "context": Conditional, "none": Shared}[FLOWS[name][1]]
@@ -175,7 +175,7 @@ def dense(layer, x, pieces=1, activation=None):
     return y if activation is None else activation(y)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("latents", [(3,), (2, 3, 1)])
 @pytest.mark.parametrize("activation", ["maxout", "tanh"])
 def test_log_joint_is_the_formula(latents, activation, x64):
@@ -260,7 +260,7 @@ def test_convolutions_give_a_likelihood_its_numbers_in_order(x64):
     np.testing.assert_array_equal(ByParameter(4)(by_pixel), expected)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_gradient_reaches_every_parameter_of_a_convolutional_model():
     likelihood = LIKELIHOODS["logistic"](LEVELS)
     flow = make_flow("planar", 2)
@@ -279,7 +279,7 @@ def test_gradient_reaches_every_parameter_of_a_convolutional_model():
         DLGM.convolutional(jax.random.key(0), (4, 6, 1), 2, channels=(2, 3))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("activation", ["maxout", "relu", "elu", "silu", "softplus", "tanh"])
 def test_activations(activation):
     model = at_random(build(hidden=(8, 4), activation=activation))
@@ -348,7 +348,7 @@ def test_every_likelihood_has_a_reference():
     assert REFERENCES.keys() == LIKELIHOODS.keys()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_likelihoods(name, x64):
     likelihood = LIKELIHOODS[name](LEVELS)
@@ -398,7 +398,7 @@ def test_a_model_of_each_likelihood(name):
     assert model.sample(jax.random.key(0))[0].shape == (DIM,)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("gradient", ["reparameterised", "doubly-reparameterised"])
 def test_eighty_planar_layers_on_large_features_stay_finite(gradient):
     """Networks of weights up to 1,000, which emit every parameter of every layer, in float32."""

@@ -34,7 +34,7 @@ from tests.models.linear_gaussian import (
     posterior_mean,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 BIAS = linear_gaussian.BIAS
 KEY = jax.random.key(1)

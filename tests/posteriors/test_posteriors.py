@@ -50,7 +50,7 @@ def with_noise(name, draws):
 
 
 @needs_data
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [
@@ -78,7 +78,7 @@ def test_a_model_is_that_of_the_reference_draws(name):
 
 
 @needs_data
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", LEARNING)
 def test_posteriors_of_learning_have_the_dimensions_that_are_said(name):
     with double_precision():

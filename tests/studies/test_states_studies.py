@@ -18,7 +18,7 @@ from pushforward.studies.density_of_states.effort import Effort
 from pushforward.studies.density_of_states.flows import BASES, FLOWS
 from tests.test_cli import run
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("states-studies")]  # its runs are made once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("states-studies")]  # its runs are made once
 
 EFFORT = Effort(seeds=2, steps=4, batch_size=8, length=2, width=4, depth=1, side_by_side=8)
 GRID = shlex.split(

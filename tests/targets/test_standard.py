@@ -19,7 +19,7 @@ every_target = pytest.mark.parametrize(("name", "dim"), EVERY)
 SAMPLED = [name for name in TARGETS if (target := make(name)).sample is not None and target.box is not None]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_target
 def test_finite_in_value_and_gradient(name, dim, dtype):
     target = make(name, dim)
@@ -35,7 +35,7 @@ def test_finite_in_value_and_gradient(name, dim, dtype):
             assert jnp.all(jnp.isfinite(gradient)), f"{gradient} at {size} {direction}"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in TARGETS if make(name).box is not None])
 def test_log_z_on_the_box(name, x64):
     """Student's t has heavy tails: 3e-4 of its mass lies outside the box."""
@@ -44,7 +44,7 @@ def test_log_z_on_the_box(name, x64):
     np.testing.assert_allclose(log_integral(target.log_densities, target.box, 1500), target.log_z, atol=tolerance)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", SAMPLED)
 def test_samples_follow_the_density(name):
     """Chi-square over the box; a right sampler fails one of the 8 cases with probability 8e-4."""
@@ -153,7 +153,7 @@ def test_many_well_log_z(dim):
     np.testing.assert_allclose(make("many-well", dim).log_z, expected, rtol=1e-6)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @every_target
 def test_batches_are_points_one_by_one(name, dim, x64):
     target = make(name, dim)
