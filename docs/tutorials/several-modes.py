@@ -13,7 +13,7 @@ import pushforward
 from pushforward import evaluation, flows, objectives, targets, training
 from pushforward.distributions import Normal
 
-centres = jnp.array([[-3.0, -3], [-3, 3], [3, -3], [3, 3], [0, 0]])
+centres = jnp.array([[-7.0, -7], [-7, 7], [7, -7], [7, 7], [0, 0]])
 variance = 0.5
 
 
@@ -25,7 +25,7 @@ def log_density(x):
 
 target = targets.from_callable(log_density, dim=2)
 steps = 2500
-start = lambda key: flows.nsf_coupling(key, dim=2, length=6, bound=8.0, base=Normal(-3 * jnp.ones(2), jnp.zeros(2)))
+start = lambda key: flows.nsf_coupling(key, dim=2, length=6, bound=8.0, base=Normal.standard(2))
 
 # %%
 reverse = training.fit(
@@ -49,7 +49,7 @@ pushforward.drawing.densities(target, narrow)
 
 # %%
 wide = lambda key: flows.nsf_coupling(
-    key, dim=2, length=6, bound=12.0, base=Normal(jnp.zeros(2), jnp.full(2, jnp.log(3.0)))
+    key, dim=2, length=6, bound=20.0, base=Normal(jnp.zeros(2), jnp.full(2, jnp.log(6.0)))
 )
 annealed = training.fit(
     training.ensemble(wide, jax.random.key(0), 1),
