@@ -9,8 +9,9 @@ from typing import Any, Literal
 import tyro
 
 from pushforward.cli.families import with_named_flow
-from pushforward.cli.runs import Shared, Tracker, gives_steps, train_and_show
+from pushforward.cli.runs import Shared, gives_steps, train_and_show
 from pushforward.errors import UserError
+from pushforward.experiments.config import TrackerName
 from pushforward.experiments.families import flag
 from pushforward.experiments.fit.config import FitConfig
 from pushforward.experiments.fit.presets import PRESETS
@@ -48,7 +49,7 @@ def _ladder() -> Callable[..., None]:
         resume: Path | None = None,
         force: bool = False,
         devices: Shared | None = None,
-        track: tuple[Tracker, ...] = (),
+        track: tuple[TrackerName, ...] = (),
     ) -> None:
         """Fit a posterior by a ladder of approximations, judge it, and write its draws and a report.
 
@@ -86,7 +87,7 @@ def _one_flow(arguments: list[str]) -> Callable[..., None]:
         resume: Path | None = None,
         force: bool = False,
         devices: Shared | None = None,
-        track: tuple[Tracker, ...] = (),
+        track: tuple[TrackerName, ...] = (),
     ) -> None:
         """Fit a flow to a density that can only be evaluated, judge it, and write a report.
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import tyro
 
-from pushforward.cli.runs import Shared, Tracker, train_and_show
+from pushforward.cli.runs import Shared, train_and_show
+from pushforward.experiments.config import TrackerName
 from pushforward.experiments.infer.config import InferConfig
 
 
@@ -19,7 +20,7 @@ def infer_command() -> Callable[..., None]:
         resume: Path | None = None,
         force: bool = False,
         devices: Shared | None = None,
-        track: tuple[Tracker, ...] = (),
+        track: tuple[TrackerName, ...] = (),
     ) -> None:
         """Infer the parameters of a simulator from simulations, check the calibration, and write draws and a report.
 

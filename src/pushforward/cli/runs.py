@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pushforward.cli.exits import INTERRUPTED
 from pushforward.errors import UserError
-from pushforward.experiments.config import RunConfig
+from pushforward.experiments.config import RunConfig, TrackerName
 
 if TYPE_CHECKING:
     from pushforward.experiments.processes import Processes
 
 Shared = Literal["all"] | int
 """How many devices share the training of a run."""
-
-Tracker = Literal["csv", "tensorboard", "wandb", "trackio"]
-"""Where records of training go too."""
 
 
 def train_and_show(
@@ -30,7 +27,7 @@ def train_and_show(
     devices: Shared | None = None,
     *,
     longer: bool = False,
-    track: tuple[Tracker, ...] = (),
+    track: tuple[TrackerName, ...] = (),
 ) -> None:
     """Start a run, or go on with the one in `resume`; train it unless it is finished; print its result and report.
 

@@ -2,21 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from pushforward.errors import UserError
 
+if TYPE_CHECKING:
+    from pushforward.experiments.advise.named import Named
+
 PICTURE = Path("density-of-states.png")
 
 
 @dataclass(frozen=True)
-class Show:
-    """Show a density of states: of a run, an .npy file of log-densities, a distribution or a target by name."""
+class Look:
+    """What is looked at, and how."""
 
     of: tyro.conf.Positional[tuple[str, ...]]
-    """one of them"""
+    """runs, .npy files of log-densities, distributions or targets: one to show, two to compare"""
 
     dim: int | None = None
     """dimensions D behind a file of log-densities, or of a distribution"""
@@ -30,39 +33,32 @@ class Show:
     out: Path = PICTURE
     """the picture"""
 
-    def run(self) -> None:
+    def states(self, action: str, count: int) -> "list[Named]":
+        """As many densities of states as the action takes."""
         from pushforward.experiments.advise.named import named_states
-        from pushforward.experiments.advise.terminal import print_states
 
-        (name,) = _expected("show", self.of, 1)
-        print_states(named_states(name, self.dim, self.samples, self.seed), self.out)
+        return [named_states(name, self.dim, self.samples, self.seed) for name in _expected(action, self.of, count)]
 
 
 @dataclass(frozen=True)
-class Compare:
-    """Compare two densities of states: distances in nats with intervals."""
-
-    of: tyro.conf.Positional[tuple[str, ...]]
-    """two of what `show` takes"""
-
-    dim: int | None = None
-    """dimensions D behind a file of log-densities, or of a distribution"""
-
-    samples: int = 2**17
-    """to draw where there is no closed form"""
-
-    seed: int = 0
-    """of every random number"""
-
-    out: Path = PICTURE
-    """the picture"""
+class Show(Look):
+    """Show a density of states: of a run, an .npy file of log-densities, a distribution or a target by name."""
 
     def run(self) -> None:
-        from pushforward.experiments.advise.named import named_states
+        from pushforward.experiments.advise.terminal import print_states
+
+        (law,) = self.states("show", 1)
+        print_states(law, self.out)
+
+
+@dataclass(frozen=True)
+class Compare(Look):
+    """Compare two densities of states: distances in nats with intervals."""
+
+    def run(self) -> None:
         from pushforward.experiments.advise.terminal import print_comparison
 
-        names = _expected("compare", self.of, 2)
-        first, second = (named_states(name, self.dim, self.samples, self.seed) for name in names)
+        first, second = self.states("compare", 2)
         if first.dim is None or second.dim is None:
             raise UserError("give --dim, the dimensions D of both")
         if first.dim != second.dim:

@@ -8,9 +8,10 @@ from typing import Any
 import tyro
 
 from pushforward.cli.families import with_named_flow
-from pushforward.cli.runs import Shared, Tracker, gives_steps, train_and_show, train_together
+from pushforward.cli.runs import Shared, gives_steps, train_and_show, train_together
 from pushforward.errors import UserError, nearest
 from pushforward.experiments import registry
+from pushforward.experiments.config import TrackerName
 from pushforward.experiments.train.config import TrainConfig, is_file
 
 
@@ -28,7 +29,7 @@ def train_command(arguments: list[str]) -> Callable[..., None]:
         resume: Path | None = None,
         force: bool = False,
         devices: Shared | None = None,
-        track: tuple[Tracker, ...] = (),
+        track: tuple[TrackerName, ...] = (),
         distributed: bool = False,
         coordinator: str | None = None,
         processes: int | None = None,

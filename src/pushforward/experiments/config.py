@@ -12,6 +12,9 @@ from pushforward.errors import UserError
 from pushforward.experiments import registry
 from pushforward.experiments.families import FAMILIES, NONE, SETTINGS, Family, flag, given, settings_of
 
+TrackerName = Literal["csv", "tensorboard", "wandb", "trackio"]
+"""Programs that records of training go to: see `tracking`."""
+
 FlowName = Annotated[str, tyro.conf.arg(aliases=("--flow.name",))]
 Config = TypeVar("Config", bound="FlowConfig")
 FlowLength = Annotated[int, tyro.conf.arg(aliases=("--flow.length",))]

@@ -4,17 +4,16 @@ import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Literal, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
 from pushforward.errors import imported
-from pushforward.experiments.config import values_of
+from pushforward.experiments.config import TrackerName, values_of
 from pushforward.experiments.runs import Run
 from pushforward.training import Record
 
-Name = Literal["csv", "tensorboard", "wandb", "trackio"]
 AnyRun = TypeVar("AnyRun", bound=Run)
 
 PROJECT = "pushforward"
@@ -105,7 +104,7 @@ class Trackio:
         self.module.finish()
 
 
-TRACKERS: dict[Name, Callable[[Run], Tracker]] = {
+TRACKERS: dict[TrackerName, Callable[[Run], Tracker]] = {
     "csv": Table,
     "tensorboard": TensorBoard,
     "wandb": WeightsAndBiases,
@@ -114,7 +113,7 @@ TRACKERS: dict[Name, Callable[[Run], Tracker]] = {
 
 
 @contextmanager
-def tracked(run: AnyRun, names: Sequence[Name]) -> Iterator[AnyRun]:
+def tracked(run: AnyRun, names: Sequence[TrackerName]) -> Iterator[AnyRun]:
     """Within it, what a run records goes to these trackers too.
 
     Args:
