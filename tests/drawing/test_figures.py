@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from pushforward import drawing, flows, states, targets, training
 from pushforward.distributions import Normal
+from pushforward.drawing.surfaces import quantile_box
 from pushforward.objectives import free_energy
 from pushforward.targets import make
 
@@ -68,3 +69,14 @@ def test_what_cannot_be_drawn_is_refused():
 def test_a_notebook_shows_them():
     """Without pyplot, whose formatters it would take otherwise."""
     assert drawing.samples(make("u1"), FLOW, KEY)._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("place", [0.0, -1.0, 3.0, 1e8])
+def test_draws_of_almost_one_value_have_bins(place):
+    """As those of a posterior that lies at the end of its prior."""
+    beside = np.nextafter(np.float32(place), np.float32(np.inf))
+    points = np.where(np.arange(100)[:, None] % 2, np.float32(place), beside)
+    ((low, high),) = quantile_box(points)
+    counts, edges = np.histogram(points[:, 0], bins=50, range=(low, high))
+    assert counts.sum() == 100
+    assert (np.diff(edges) > 0).all()

@@ -16,6 +16,7 @@ from pushforward.types import PRNGKeyArray
 GRID_SIZE = 160
 SUBPIXELS = 3
 SAMPLES = 5000
+NARROW = 1e-5  # of the values, a range that is none
 TAIL = 0.002
 LARGEST_LOG = 300.0
 
@@ -46,7 +47,9 @@ def quantile_box(points: Float[np.ndarray, "n D"]) -> Box:
 
 
 def _with_margin(low: Float[np.ndarray, " D"], high: Float[np.ndarray, " D"]) -> Box:
-    margin = np.where(high > low, 0.1 * (high - low), 0.5)
+    size = np.maximum(np.abs(low), np.abs(high))
+    # A range of a few roundings in single precision cannot be divided into bins: it is shown as one place.
+    margin = np.where(high - low > NARROW * size, 0.1 * (high - low), np.maximum(0.5, 10 * NARROW * size))
     return tuple((float(a), float(b)) for a, b in zip(low - margin, high + margin))
 
 
