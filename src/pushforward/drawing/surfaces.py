@@ -47,7 +47,7 @@ def quantile_box(points: Float[np.ndarray, "n D"]) -> Box:
 
 
 def _with_margin(low: Float[np.ndarray, " D"], high: Float[np.ndarray, " D"]) -> Box:
-    size = np.maximum(np.abs(low), np.abs(high))
+    size = np.maximum(np.maximum(np.abs(low), np.abs(high)), np.finfo(np.float32).tiny / NARROW)
     # A range of a few roundings in single precision cannot be divided into bins: it is shown as one place.
     margin = np.where(high - low > NARROW * size, 0.1 * (high - low), np.maximum(0.5, 10 * NARROW * size))
     return tuple((float(a), float(b)) for a, b in zip(low - margin, high + margin))
