@@ -55,3 +55,15 @@ def test_permutation_is_saved(tmp_path):
     eqx.tree_serialise_leaves(tmp_path / "permutation.eqx", saved)
     loaded = eqx.tree_deserialise_leaves(tmp_path / "permutation.eqx", skeleton)
     np.testing.assert_array_equal(loaded.indices, saved.indices)
+
+
+def test_a_permutation_moves_tangents_and_gradients_and_what_is_not_finite():
+    permutation = Permutation(jnp.array([2, 0, 3, 1]))
+    rows = jnp.array([[1.0, jnp.inf, 3.0, jnp.nan], [5.0, 6.0, -jnp.inf, 8.0]])
+    moved = jax.vmap(permutation.forward)(rows)
+    np.testing.assert_array_equal(moved, rows[:, np.array([2, 0, 3, 1])])
+    np.testing.assert_array_equal(jax.vmap(permutation.inverse)(moved), rows)
+    matrix = np.eye(4)[np.array([2, 0, 3, 1])]
+    for jacobian in (jax.jacfwd, jax.jacrev):
+        np.testing.assert_array_equal(jax.vmap(jacobian(permutation.forward))(rows), np.stack([matrix, matrix]))
+        np.testing.assert_array_equal(jacobian(permutation.inverse)(rows[1]), matrix.T)

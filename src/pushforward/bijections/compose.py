@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.extend.core import primitives
 from jaxtyping import Array, Float, Int
 
 from pushforward.bijections.base import Bijection, Volume, WithLogDet, WithScore
@@ -89,7 +90,7 @@ class Stack(Bijection):
     """Layers of one kind in turn, run by `lax.scan`: compile time does not grow with their number.
 
     Every array leaf of `layers` carries a leading axis of size `length`. Constrained parameters are resolved for all
-    layers at once before the scan, and its backward pass computes again what is cheap: sums, products, comparisons and
+    layers at once before the scan, and its backward pass computes again what is cheap: arithmetic, comparisons and
     changes of shape, which would only fill memory. No layers at all (`length` 0) is the identity.
 
     Raises:
@@ -380,7 +381,8 @@ class Frozen(Bijection):
 
 
 CHEAP = {
-    *(lax.add_p, lax.sub_p, lax.mul_p, lax.neg_p, lax.max_p, lax.min_p, lax.abs_p, lax.sign_p, lax.integer_pow_p),
+    *(lax.add_p, lax.sub_p, lax.mul_p, lax.div_p, lax.neg_p, lax.max_p, lax.min_p, lax.abs_p, lax.sign_p),
+    *(lax.integer_pow_p, primitives.stop_gradient_p),
     *(lax.eq_p, lax.ne_p, lax.lt_p, lax.le_p, lax.gt_p, lax.ge_p, lax.and_p, lax.or_p, lax.not_p, lax.select_n_p),
     *(lax.broadcast_in_dim_p, lax.concatenate_p, lax.convert_element_type_p, lax.dynamic_slice_p, lax.pad_p),
     *(lax.reshape_p, lax.rev_p, lax.slice_p, lax.split_p, lax.squeeze_p, lax.transpose_p),
@@ -388,8 +390,11 @@ CHEAP = {
 """What XLA fuses into whatever uses it."""
 
 
-def _keep_costly(primitive: Any, *_: Any, **__: Any) -> bool:
+def _keep_costly(primitive: Any, *_: Any, **parameters: Any) -> bool:
     """What `jax.checkpoint` keeps for the backward pass."""
+    if primitive in (primitives.custom_jvp_call_p, primitives.jit_p):  # `jax.nn.relu` is a maximum within both
+        inner = parameters["call_jaxpr" if primitive is primitives.custom_jvp_call_p else "jaxpr"]
+        return any(_keep_costly(equation.primitive, **equation.params) for equation in inner.eqns)
     return primitive not in CHEAP
 
 

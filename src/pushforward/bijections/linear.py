@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
@@ -58,10 +59,22 @@ class Permutation(Bijection):
         return True
 
     def _forward_and_log_det(self, x: Float[Array, "..."]) -> WithLogDet:
-        return x[self.indices], jnp.zeros((), x.dtype)
+        return _permuted(x, self.indices, jnp.argsort(self.indices)), jnp.zeros((), x.dtype)
 
     def _inverse_and_log_det(self, y: Float[Array, "..."]) -> WithLogDet:
-        return y[jnp.argsort(self.indices)], jnp.zeros((), y.dtype)
+        return _permuted(y, jnp.argsort(self.indices), self.indices), jnp.zeros((), y.dtype)
+
+
+def _permuted(x: Float[Array, " D"], indices: Int[Array, " D"], inverse: Int[Array, " D"]) -> Float[Array, " D"]:
+    """`x[indices]` as the `y` of `y[inverse] = x`: its transpose gathers too, where that of indexing would scatter."""
+    return lax.custom_linear_solve(
+        lambda y: y[inverse], x, lambda _, x: _taken(x, indices), transpose_solve=lambda _, x: _taken(x, inverse)
+    )
+
+
+def _taken(x: Float[Array, " D"], indices: Int[Array, " D"]) -> Float[Array, " D"]:
+    """`x[indices]` by indices of each row's own: those that rows share make `vmap` take columns and turn the batch."""
+    return x[indices + 0 * jnp.isnan(x)]
 
 
 class Orthogonal(Bijection):
