@@ -8,7 +8,7 @@ from jax.nn import logsumexp
 
 
 def model(y):
-    stay = numpyro.sample("stay", dist.Beta(8, 2).expand([2]).to_event(1))
+    stay = jnp.asarray(numpyro.sample("stay", dist.Beta(8, 2).expand([2]).to_event(1)))
     level = numpyro.sample(
         "level",
         dist.TransformedDistribution(dist.Normal(0, 3).expand([2]).to_event(1), dist.transforms.OrderedTransform()),

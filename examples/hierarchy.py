@@ -1,5 +1,6 @@
 """A hierarchical regression in NumPyro, not centred: slopes of groups around a common one."""
 
+import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 
@@ -9,6 +10,6 @@ def model(x, y, group):
     spread = numpyro.sample("spread", dist.HalfNormal(1))
     with numpyro.plate("groups", 1 + max(group)):
         offset = numpyro.sample("offset", dist.Normal(0, 1))
-    slope = numpyro.deterministic("slope", common + spread * offset)
+    slope = jnp.asarray(numpyro.deterministic("slope", common + spread * offset))
     noise = numpyro.sample("noise", dist.HalfNormal(1))
     numpyro.sample("y", dist.Normal(slope[group] * x, noise), obs=y)

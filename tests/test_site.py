@@ -1,14 +1,11 @@
 """The site has a page for every public name, and says something of each."""
 
 import inspect
-import re
-import tomllib
 from importlib import import_module
 from pathlib import Path
 
 import yaml
 
-import pushforward
 import site_pages
 from tests.test_surface import MODULES
 
@@ -48,20 +45,3 @@ def paths_of(entries):
         else:
             for value in entry.values():
                 yield from [value] if isinstance(value, str) else paths_of(value)
-
-
-def test_one_version():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    recipe = (ROOT / "conda-recipe/meta.yaml").read_text()
-    assert citation["version"] == pushforward.__version__
-    assert f'set version = "{pushforward.__version__}"' in recipe
-    assert f"## {pushforward.__version__}" in (ROOT / "CHANGELOG.md").read_text()
-
-
-def test_the_recipe_has_every_dependency():
-    """By the names that conda-forge has them under."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = {re.match(r"[\w-]+", each)[0] for each in project["dependencies"]}
-    text = (ROOT / "conda-recipe/meta.yaml").read_text()
-    found = set(re.findall(r"    - ([\w-]+)", text.partition("  run:")[2].partition("test:")[0]))
-    assert {name.replace("matplotlib-base", "matplotlib") for name in found} - {"python", "tqdm"} == wanted
