@@ -13,7 +13,9 @@ BENCH ?= .venv-bench
 TORCH ?= .venv-torch
 TORCH_BY ?= $(or $(shell scripts/find-python 3.11 2>/dev/null),$(PYTHON))
 
-.PHONY: demo test lint check-all bench docs docs-serve package
+LOCKED := pyproject.toml --extra test --upgrade --quiet --no-annotate --no-header
+
+.PHONY: demo test lint check-all locks bench docs docs-serve package
 
 demo: $(VENV)/installed
 	$(BIN)/pushforward fit u1 --length 16 --restarts 8 --steps 8000 --out runs/demo --force
@@ -27,10 +29,15 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# What takes longer than a change should wait: the suite on the oldest Python too.
+# What takes longer than a change should wait: all of the suite with the newest versions of what is depended on, and
+# most of it with the oldest that are declared, on the oldest Python.
 check-all: lint
-	$(MAKE) test MARKED="long or not long"
-	$(MAKE) test MARKED="not long" VENV=.venv-3.11 PYTHON="$$(scripts/find-python 3.11)"
+	$(MAKE) test MARKED="long or not long" VENV=.venv-newest LOCK=locks/newest.txt
+	$(MAKE) test MARKED="not long" VENV=.venv-oldest LOCK=locks/oldest.txt PYTHON="$$(scripts/find-python 3.11)"
+
+locks: $(VENV)/installed
+	$(BIN)/uv pip compile $(LOCKED) --python-version 3.13 --output-file locks/newest.txt
+	$(BIN)/uv pip compile $(LOCKED) --python-version 3.11 --resolution lowest-direct --output-file locks/oldest.txt
 
 # The site, in build/site: the tutorials run once, the reference is made of the docstrings.
 docs: $(VENV)/installed
@@ -56,8 +63,8 @@ bench: $(BENCH)/installed $(TORCH)/installed
 	done; \
 	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
 
-$(VENV)/installed: pyproject.toml
-	$(call environment,$(VENV),$(PYTHON),--editable '.[test]')
+$(VENV)/installed: pyproject.toml $(LOCK)
+	$(call environment,$(VENV),$(PYTHON),--editable '.[test]' $(addprefix --constraint ,$(LOCK)))
 
 $(BENCH)/installed: pyproject.toml benchmarks/requirements.txt
 	$(call environment,$(BENCH),$(PYTHON),--editable . --requirement benchmarks/requirements.txt)

@@ -2,7 +2,9 @@
 
 import shlex
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -11,6 +13,7 @@ from tests.test_cli import SMALL
 
 pytestmark = [pytest.mark.long, pytest.mark.xdist_group("browser")]  # its pages are made once
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 FIT = [*SMALL, "--frames", "3"]
 TINY = shlex.split("--width 8 --steps 40 --validate-every 10")
 PAGES = {
@@ -35,8 +38,25 @@ PAGES = {
     "dlgm": [*shlex.split("train dlgm-digits --steps 40 --validate-every 20"), "--out", "dlgm"],
     "sweep": ["sweep", "u1", "--over", "flow=planar,maf", "seed=0,1", *FIT, "--restarts", "1", "--out", "sweep"],
     "comparison": ["report", "fit", "longer", "--out", "both"],
+    "conditional": ["train", "rows.csv", "--given", "a", "b", *TINY, "--out", "conditional"],
+    "inference": [
+        *("infer", f"{EXAMPLES}/two_moons.py:simulator", "--observation", f"{EXAMPLES}/two_moons.json"),
+        *("--simulations", "400", "--out", "moons"),
+    ],
+    "advice": ["states", "advise", "wine", "--steps", "40", "--run", "advised"],
+    "study": [
+        *shlex.split(
+            "reproduce rezende-mohamed-figure-3 --targets u1 --flows planar radial --lengths 2 --restarts 2 --steps 100"
+        ),
+        "--out",
+        "study",
+    ],
 }
-REPORTS = ("fit", "wells", "schools", "wine", "digits", "dlgm", "sweep", "both")
+REPORTS = (
+    *(f"{name}/report.html" for name in ("fit", "wells", "schools", "wine", "digits", "dlgm", "sweep", "both")),
+    *(f"{name}/report.html" for name in ("conditional", "moons", "study")),
+    "advised/advice.html",
+)
 WIDTHS = (390, 768, 1400)
 
 CONTRAST = """() => {
@@ -71,6 +91,8 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        rows = np.random.default_rng(0).normal(size=(400, 3)).round(3)
+        np.savetxt("rows.csv", rows, delimiter=",", header="a,b,c", comments="")
         for words in PAGES.values():
             main(words)
     return folder
@@ -95,7 +117,7 @@ def test_a_page(pages, browser, name, width, scheme):
     page.on("request", lambda request: requests.append(request.url))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto((pages / name / "report.html").as_uri())
+    page.goto((pages / name).as_uri())
     try:
         assert [url for url in requests[1:] if not url.startswith("data:")] == []
         assert errors == []

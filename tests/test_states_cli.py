@@ -104,6 +104,9 @@ def test_advice(files, capsys, file, verdict):
     assert verdict in " ".join(out.split())
     assert (files / "advice.png").stat().st_size > 10_000
     assert (files / "fit/result.json").is_file()
+    page = (files / "fit/advice.html").read_text()
+    assert verdict in " ".join(page.split())
+    assert page.count("data:image/png") == 2
     code, out, _ = run(capsys, "states", "show", files / "fit", "--samples", 1000)
     assert code == 0
     assert "1,000 samples" in out

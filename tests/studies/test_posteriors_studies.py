@@ -66,7 +66,7 @@ def test_the_page_says_how_many_are_within_the_bounds():
     config = PosteriordbConfig("posteriordb", methods=("pushforward", "NUTS", "AutoNormal"))
     page = described(Study(config, cells))
     assert "2 posteriors" in page.words
-    assert "0 unweighted, 1 weighted, 2 after chains" in page.words
+    assert "0 unweighted, 1 weighted, 2 after chains" in page.outcome
     assert "largest error 0.25" in page.words
     rows = {row[0]: dict(zip(page.table.columns, row)) for row in page.table.rows}
     assert rows["arK-arK"]["mean, weighted"] == "0.040"
@@ -114,8 +114,8 @@ def test_a_fit_that_failed_counts_against_its_posterior():
     failed = {"posterior": "arK-arK", "method": "pushforward", "seed": 1, "failed": "no start", "seconds": 1.0}
     good = Study(PosteriordbConfig("posteriordb"), [ours("arK-arK", 0, 0.01)])
     bad = Study(PosteriordbConfig("posteriordb"), [ours("arK-arK", 0, 0.01), failed | {"environment": ENVIRONMENT}])
-    assert "1 weighted" in described(good).words
-    assert "0 weighted" in described(bad).words
+    assert "1 weighted" in described(good).outcome
+    assert "0 weighted" in described(bad).outcome
 
 
 def test_data_that_cannot_be_had_are_no_failure_of_a_method(tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ class Described:
     """A study in words, numbers and pictures.
 
     Attributes:
+        outcome: what came out, in a sentence or two.
         words: what was run, what was measured, and how to read the table; names of columns between backticks.
         results: of its cells, each with its `environment` and the `seconds` it took.
         table: of what was measured.
@@ -33,6 +34,7 @@ class Described:
         drawings: by what follows the name of the study in that of their file; the first follows it with nothing.
     """
 
+    outcome: str
     words: str
     results: Sequence[Mapping[str, Any]]
     table: Table
@@ -64,6 +66,7 @@ def write_study(study: Study[Any, Any]) -> Path:
     }
     console = wide_console()
     console.print(_shown(name, described.table))
+    console.print(escape(described.outcome))
     for warning in _warnings(config):
         console.print(f"[yellow]warning:[/] {escape(warning)}")
     for folder in filter(None, (config.folder, config.results)):
@@ -101,7 +104,9 @@ def _markdown(config: StudyConfig, described: Described) -> str:
     lines = [
         f"# {config.study}",
         "",
-        *textwrap.wrap(described.words, LINE, break_long_words=False, break_on_hyphens=False),
+        *_wrapped(described.outcome),
+        "",
+        *_wrapped(described.words),
         "",
         *(f"**{warning}**\n" for warning in _warnings(config)),
         f"    {config.command()}",
@@ -114,11 +119,15 @@ def _markdown(config: StudyConfig, described: Described) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, LINE, break_long_words=False, break_on_hyphens=False)
+
+
 def _page(config: StudyConfig, described: Described, pictures: list[Picture]) -> str:
     environment = described.results[0]["environment"]
     return render(
         config.study,
-        verdict=[described.words],
+        verdict=[described.outcome, described.words],
         results=described.table,
         warnings=_warnings(config),
         pictures=pictures,

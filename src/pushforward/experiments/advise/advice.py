@@ -31,6 +31,7 @@ class Advice:
 
     Attributes:
         run: the fitted flow.
+        tolerance: what may be lost.
         rows: in all.
         dim: dimensions D.
         own: the density of states of the flow.
@@ -47,6 +48,7 @@ class Advice:
     """
 
     run: TrainRun
+    tolerance: float
     rows: int
     dim: int
     own: DensityOfStates
@@ -98,6 +100,7 @@ def advise(file: str, tolerance: float, steps: int, seed: int, out: Path | None,
     low, high = min(bound.low for bound in bounds), max(bound.high for bound in bounds)
     return Advice(
         run,
+        tolerance,
         len(rows.train) + len(rows.validation) + len(rows.test),
         dim,
         own,

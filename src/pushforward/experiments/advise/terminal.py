@@ -10,10 +10,11 @@ from rich.table import Table
 from pushforward import states
 from pushforward.drawing.states import curves
 from pushforward.drawing.style import LIGHT, Drawing
-from pushforward.drawing.text import number
+from pushforward.experiments.advise import words
 from pushforward.experiments.advise.advice import Advice
 from pushforward.experiments.advise.named import Named
-from pushforward.states import Bound, Comparison, Estimate
+from pushforward.experiments.advise.page import write_page
+from pushforward.states import Comparison
 
 
 def print_states(named: Named, out: Path) -> None:
@@ -27,7 +28,9 @@ def print_states(named: Named, out: Path) -> None:
     for position, mass in zip(law.positions, law.masses):
         table.add_row(f"atom of mass {mass:.4g}", f"{position:.4f}")
     if named.dim is not None and not law.zero_mass:
-        table.add_row("volume-preserving bound / nats", _interval(states.volume_preserving_bound(law, named.dim)))
+        table.add_row(
+            "volume-preserving bound / nats", escape(words.interval(states.volume_preserving_bound(law, named.dim)))
+        )
     console = Console()
     console.print(table)
     if law.sample_size is not None:
@@ -50,34 +53,24 @@ def print_comparison(a: Named, b: Named, dim: int, seed: int, out: Path) -> None
         ("mean of the first less that of the second", compared.mean_gap),
         ("KL of the first from the second", compared.kl),
     ):
-        table.add_row(label, _estimate(estimate))
+        table.add_row(label, escape(words.estimate(estimate)))
     console = Console()
     console.print(table)
     _write(curves([(a.label, a.states), (b.label, b.states)]), out, console)
 
 
 def print_advice(advice: Advice, out: Path) -> None:
-    """The verdict, why, and the numbers behind it; the densities of states go to `out`."""
+    """The verdict, why, and the numbers behind it; the densities of states go to `out`, all of it to a page."""
     console = Console()
     console.print(f"[bold]{escape(advice.verdict)}[/bold]: {escape(' '.join(advice.reasons))}")
     table = _table(f"{advice.run.dataset.name}: {advice.rows:,} rows, D = {advice.dim}", "nats [95% interval]")
-    of_flow, of_rows = advice.bounds
-    table.add_row("volume-preserving bound, the flow's own", _interval(of_flow))
-    table.add_row("volume-preserving bound, held-out rows", _interval(of_rows))
-    name = f"from a Student-t base of {advice.df:g} degrees of freedom"
-    table.add_row(f"{name}, the flow's own", _interval(advice.matched[0]))
-    table.add_row(f"{name}, held-out rows", _interval(advice.matched[1]))
-    table.add_row("log-likelihood of the flow, held-out rows", number(advice.log_likelihood))
-    table.add_row("log-likelihood of a Normal, held-out rows", number(advice.normal_log_likelihood))
+    for name, shown in words.numbers(advice):
+        table.add_row(name, escape(shown))
     console.print(table)
-    gain = of_flow.nats - advice.matched[0].nats
-    console.print(
-        f"A base that matches, Student-t, would save a volume-preserving flow {gain:.3f} nats at most."
-        if gain > 0
-        else "A Student-t base would save a volume-preserving flow nothing."
-    )
-    _write(curves([("held-out rows", advice.held_out), ("draws of the flow", advice.own)]), out, console)
-    console.print(f"the fitted flow: {advice.run.folder}", soft_wrap=True)
+    console.print(words.saving(advice))
+    _write(words.picture(advice), out, console)
+    console.print(f"the fitted flow: {advice.run.folder}", soft_wrap=True, markup=False)
+    console.print(f"report: {write_page(advice)}", soft_wrap=True, markup=False)
 
 
 def _table(title: str, unit: str) -> Table:
@@ -85,16 +78,6 @@ def _table(title: str, unit: str) -> Table:
     table.add_column("")
     table.add_column(escape(unit), justify="right")
     return table
-
-
-def _interval(bound: Bound) -> str:
-    return _estimate(Estimate(bound.nats, bound.low, bound.high))
-
-
-def _estimate(estimate: Estimate) -> str:
-    if estimate.low == estimate.high == estimate.value:
-        return f"{estimate.value:.4f}"
-    return escape(f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]")
 
 
 def _write(drawing: Drawing, out: Path, console: Console) -> None:

@@ -187,7 +187,8 @@ def _divergence(axes: Axes, here: list[Row], varied: str, families: list[str], s
         _line(axes, line, varied, ticks, "kl", label=family, **look)
     bounds = {row[varied]: row["bound"] for row in here}
     places = [ticks.index(value) for value in bounds]
-    axes.plot(places, list(bounds.values()), color=style.text, linestyle=":", label="VP bound")
+    dotted = {"linestyle": "none", "marker": "_", "markersize": 14} if isinstance(ticks[0], str) else {"linestyle": ":"}
+    axes.plot(places, list(bounds.values()), color=style.text, label="VP bound", **dotted)
     axes.set_yscale("symlog", linthresh=LINEAR)
     locator = SymmetricalLogLocator(linthresh=LINEAR, base=10)
     locator.set_params(numticks=6)
@@ -204,8 +205,14 @@ def _line(axes: Axes, line: list[Row], varied: str, ticks: list[Any], measure: s
         [row[f"{measure}_std_error"] or 0.0 for row in line],
         markersize=4,
         linewidth=1,
+        linestyle=_joined(ticks),
         **look,
     )
+
+
+def _joined(ticks: list[Any]) -> str:
+    """The style of lines between what stands at the ticks: families have no order, and none."""
+    return "none" if isinstance(ticks[0], str) else "-"
 
 
 def _looks() -> Iterator[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The table and the figures of a study of densities of states."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,22 @@ Row = dict[str, Any]
 def described(study: StatesStudy) -> Described:
     """The study in words, as rows of numbers, and drawn against what it varies."""
     rows = [_row(result) for result in study.runs]
-    return Described(_words(study), study.runs, _table(rows), rows, _drawings(rows, study.runs))
+    return Described(_outcome(rows), _words(study), study.runs, _table(rows), rows, _drawings(rows, study.runs))
+
+
+def _outcome(rows: list[Row]) -> str:
+    """Which flow comes closest to the data, over everything else that was varied."""
+    settings: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        settings.setdefault(tuple(row[name] for name in figures.SETTING), []).append(row)
+    lowest = Counter(
+        min(known, key=lambda row: row["kl"])["flow"]
+        for group in settings.values()
+        if (known := [row for row in group if row["kl"] is not None])
+    )
+    won = ", ".join(f"{flow} in {count}" for flow, count in lowest.most_common())
+    diverged = f"{sum(row['diverged'] for row in rows)} of {sum(row['seeds'] for row in rows)} trainings diverged."
+    return f"The lowest KL(p‖q) in {lowest.total()} settings: {won}; {diverged}" if won else f"No KL(p‖q); {diverged}"
 
 
 def _row(result: Result) -> Row:

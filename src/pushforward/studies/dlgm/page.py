@@ -63,6 +63,7 @@ def described(study: DlgmStudy) -> Described:
         runs[cell.series, cell.run.config.length].append(cell.run)
     rows = [_row(series, length, members, paper) for (series, length), members in runs.items()]
     return Described(
+        _outcome(rows),
         _words(study),
         [cell.run.result for cell in study.runs],
         Table(COLUMNS, [_cells(row) for row in rows], text_columns=2),
@@ -110,6 +111,21 @@ def _words(study: DlgmStudy) -> str:
         "Importance sampling and AIS bound it from above on average, and the KL from below. [m]: from memory of the "
         "paper, whose numbers are upper bounds too."
     )
+
+
+def _outcome(rows: list[dict[str, Any]]) -> str:
+    estimator = _widest(rows)
+    nll = f"nll_{estimator}"
+    known = [row for row in rows if row[nll] is not None]
+    if not known:
+        return f"No {MINUS}log p(x) could be estimated."
+    best = min(known, key=lambda row: row[nll])
+    reached = number(best[nll], best[f"{nll}_std_error"])
+    said = f"The lowest {MINUS}log p(x) by {estimator.upper()} is {reached}, {best['series']} of K = {best['length']}"
+    plain = [row for row in known if row["series"] == NO_FLOW]
+    if not plain or best is plain[0]:
+        return f"{said}."
+    return f"{said}: {number(plain[0][nll] - best[nll])} nats below that without a flow."
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -74,7 +74,22 @@ def described(study: EnergiesStudy) -> Described:
     )
     caption = "The best restart of each flow on the colour scale of its target; the lowest KL of a row is in bold."
     table = Table(COLUMNS, [_cells(row) for row in rows], text_columns=3)
-    return Described(words, [run.result for run in study.runs], table, rows, [("", "Densities", caption, figure)])
+    return Described(
+        _outcome(rows), words, [run.result for run in study.runs], table, rows, [("", "Densities", caption, figure)]
+    )
+
+
+def _outcome(rows: list[dict[str, Any]]) -> str:
+    best: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if row["kl"] is not None and row["kl"] < best.get(row["target"], {"kl": math.inf})["kl"]:
+            best[row["target"]] = row
+    lowest = "; ".join(
+        f"{target} {number(row['kl'], row['kl_std_error'])} ({row['flow']}, K = {row['length']})"
+        for target, row in best.items()
+    )
+    untrusted = sum(map(_untrusted, rows))
+    return f"Lowest KL(q‖p) of each target: {lowest or 'none'}. Not to be trusted: {untrusted} of {len(rows)} fits."
 
 
 def _row(run: FitRun) -> dict[str, Any]:

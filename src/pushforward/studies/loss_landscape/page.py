@@ -1,5 +1,6 @@
 """The table and the figure of a study of loss landscapes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,24 @@ def described(study: LandscapeStudy) -> Described:
         "contours over all parameters and over those that set no scale, and as a surface over all, in the same colours."
     )
     table = Table(COLUMNS, [_cells(result) for result in study.runs], text_columns=1)
-    return Described(words, study.runs, table, study.runs, [("", "Loss landscapes", caption, _figure(study))])
+    return Described(
+        _outcome(study.runs), words, study.runs, table, study.runs, [("", "Loss landscapes", caption, _figure(study))]
+    )
+
+
+def _outcome(results: Sequence[Result]) -> str:
+    known = {
+        result["flow"]: result["eigenvalues"]["all"]
+        for result in results
+        if np.isfinite(result["eigenvalues"]["all"] or np.nan)
+    }
+    if not known:
+        return "No curvature is finite."
+    least, most = (choose(known, key=lambda flow: known[flow]) for choose in (min, max))
+    return (
+        f"The top eigenvalue of the Hessian is the largest for {most}, {_shown(known[most])}, and the smallest for "
+        f"{least}, {_shown(known[least])}."
+    )
 
 
 def _cells(result: Result) -> list[str]:

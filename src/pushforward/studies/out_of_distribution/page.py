@@ -59,7 +59,18 @@ def described(study: OutOfDistributionStudy) -> Described:
         "curves of three scores of single images. Of the first seed."
     )
     drawings: Drawings = [("", "Densities of states and ROC curves", caption, _figure(cells))]
-    return Described(_words(cells), runs, table, rows, drawings)
+    return Described(_outcome(rows), _words(cells), runs, table, rows, drawings)
+
+
+def _outcome(rows: list[Result]) -> str:
+    by_likelihood, two_sided = (
+        [row["detection"][0]["auroc"][score]["value"] for row in rows] for score in ("likelihood", "two_sided_held_out")
+    )
+    return (
+        f"The outliers have the higher likelihood in {sum(area < 0.5 for area in by_likelihood)} of {len(rows)} cells. "
+        f"The two-sided test of single images has an AUROC of {min(two_sided):.3f} to {max(two_sided):.3f}, likelihood "
+        f"alone {min(by_likelihood):.3f} to {max(by_likelihood):.3f}."
+    )
 
 
 def _row(cell: Result) -> Result:

@@ -52,7 +52,7 @@ def described(study: PosteriordbStudy) -> Described:
         "of draws as they are (dashed) and weighted (solid). Left what is no linear regression, right what is one."
     )
     drawings: Drawings = [("", "Errors of the worst mean", caption, _figure(rows, [OURS, *peers, NUTS]))]
-    return Described(_words(study, rows), study.runs, table, rows, drawings)
+    return Described(_outcome(rows), _words(rows), study.runs, table, rows, drawings)
 
 
 def _by_posterior(study: PosteriordbStudy) -> dict[str, list[Result]]:
@@ -116,11 +116,19 @@ def _worst(values: Iterable[float | None]) -> float | None:
     return max((abs(value) for value in values if value is not None), default=None)
 
 
-def _words(study: PosteriordbStudy, rows: list[dict[str, Any]]) -> str:
+def _outcome(rows: list[dict[str, Any]]) -> str:
     within = {stage: sum(_within(row, stage) for row in rows) for stage in STAGES}
     usable, agreed = (
         sum(not row["failed"] and all(row[name]) and bool(row[name]) for row in rows) for name in ("usable", "agreed")
     )
+    return (
+        f"Of {len(rows)} posteriors every mean is within {MEAN_WITHIN} and every sd within {SD_WITHIN:.0%} in "
+        f"{within['unweighted']} unweighted, {within['weighted']} weighted, {within['refined']} after chains; k-hat is "
+        f"at most {K_HAT_LIMIT} or the ESS over {GOOD_ESS} in {usable}; chains agree in {agreed}."
+    )
+
+
+def _words(rows: list[dict[str, Any]]) -> str:
     known = [row["log_z_error"] for row in rows if row["log_z_error"] is not None]
     timed = [row for row in rows if row["seconds"] is not None]
     seconds = f"{np.median([row['seconds'] for row in timed]):.0f} s" if timed else "unknown"
@@ -129,11 +137,8 @@ def _words(study: PosteriordbStudy, rows: list[dict[str, Any]]) -> str:
         f"{len(rows)} posteriors of posteriordb, our models in NumPyro, `fit` at its defaults, then chains behind the "
         "flow, against the reference draws (10 chains of 1,000). Errors are of the worst number of a posterior and the "
         "worst seed: `mean` in standard deviations of the reference, whose own error is about 0.01, `sd` relative; K_m "
-        f"of one_comp_mm_elim_abs is judged on its log. Every mean within {MEAN_WITHIN} and every sd within "
-        f"{SD_WITHIN:.0%}: {within['unweighted']} unweighted, {within['weighted']} weighted, {within['refined']} after "
-        f"chains; k-hat at most {K_HAT_LIMIT} or an ESS over {GOOD_ESS}: {usable}; chains that agree: {agreed}. log Z "
-        f"of {len(known)} regressions is known in closed form{log_z}. Median time to the verdict {seconds}, "
-        "compilation included. `NUTS`: NumPyro's, 4 "
+        f"of one_comp_mm_elim_abs is judged on its log. log Z of {len(known)} regressions is known in closed "
+        f"form{log_z}. Median time to the verdict {seconds}, compilation included. `NUTS`: NumPyro's, 4 "
         "chains, at the default settings. Guides are NumPyro's, trained by its SVI with 16 draws a step, Adam at 0.01 "
         "and a cosine; Pathfinder is BlackJAX's, of 8 paths: their columns are the worst mean, unweighted / PSIS. "
         "Neither is given columns of unit scale: where parameters of a regression are of very different sizes, Adam at "

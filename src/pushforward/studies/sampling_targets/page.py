@@ -53,7 +53,23 @@ def described(study: SamplingTargetsStudy) -> Described:
     table = Table(COLUMNS, [_cells(row) for row in rows], text_columns=2)
     caption = "Effective sample size by draws of the flow (filled) and by exact draws of the target (open)."
     drawings: Drawings = [("", "Effective sample sizes", caption, _figure(rows, order))]
-    return Described(WORDS, [cell.run.result for cell in study.runs], table, rows, drawings)
+    return Described(_outcome(rows), WORDS, [cell.run.result for cell in study.runs], table, rows, drawings)
+
+
+def _outcome(rows: list[dict[str, Any]]) -> str:
+    errors = {row["target"]: abs(row["log_z_error"]) for row in rows if row["log_z_error"] is not None}
+    sizes = {row["target"]: row["ess"] for row in rows if row["ess"] is not None}
+    modes = [row["modes"] for row in rows if row["modes"] is not None]
+    parts = []
+    if errors:
+        worst = max(errors, key=lambda name: errors[name])
+        parts.append(f"The largest error of log Z is {number(errors[worst])} nats ({worst}), where log Z is known.")
+    if sizes:
+        least = min(sizes, key=lambda name: sizes[name])
+        parts.append(f"ESS is {sizes[least]:.1%} ({least}) to {max(sizes.values()):.1%}.")
+    if modes:
+        parts.append(f"Every mode is found in {sum(found == there for found, there in modes)} of {len(modes)} fits.")
+    return " ".join(parts)
 
 
 WORDS = (

@@ -43,7 +43,18 @@ def described(study: SbiBenchmarkStudy) -> Described:
         "published."
     )
     drawings: Drawings = [("", "Classifier two-sample tests", caption, _figure(rows, order))]
-    return Described(WORDS, study.runs, table, rows, drawings)
+    return Described(_outcome(rows), WORDS, study.runs, table, rows, drawings)
+
+
+def _outcome(rows: list[dict[str, Any]]) -> str:
+    scores = {(row["task"], row["simulations"]): row["c2st"] for row in rows}
+    known = [row for row in rows if row["published"] is not None]
+    better = sum(row["c2st"] <= row["published"] for row in known)
+    (easiest, _), (hardest, _) = (choose(scores, key=lambda cell: scores[cell]) for choose in (min, max))
+    return (
+        f"C2ST lies between {min(scores.values()):.3f} ({easiest}) and {max(scores.values()):.3f} ({hardest}); it is "
+        f"at most the published one in {better} of {len(known)} cells that have one."
+    )
 
 
 def _row(task: str, simulations: int, cells: list[Result]) -> dict[str, Any]:

@@ -93,7 +93,23 @@ def described(study: TrainingStabilityStudy) -> Described:
         ),
     ]
     table = Table(COLUMNS, [_cells(row) for row in rows], text_columns=2)
-    return Described(_words(study), study.runs, table, rows, drawings)
+    return Described(_outcome(rows), _words(study), study.runs, table, rows, drawings)
+
+
+def _outcome(rows: Sequence[Row]) -> str:
+    flows = dict.fromkeys(row["flow"] for row in rows)
+    lost = {flow: [row for row in rows if row["flow"] == flow] for flow in flows}
+    counts = ", ".join(
+        f"{flow} {sum(row['diverged'] for row in own)} of {sum(row['seeds'] for row in own)}"
+        for flow, own in lost.items()
+    )
+    baseline = {row["flow"]: row["kl"]["median"] for row in rows if row["factor"] is None and row["kl"]}
+    if not baseline:
+        return f"Trainings that diverged: {counts}."
+    best = min(baseline, key=lambda flow: baseline[flow])
+    return (
+        f"Lowest median KL(p‖q) at the baseline: {number(baseline[best])}, {best}. Trainings that diverged: {counts}."
+    )
 
 
 def _key(result: Result) -> tuple[Any, ...]:
@@ -276,6 +292,7 @@ def _line(axes: Axes, line: list[Row], factor: str, measure: str, ticks: list[An
         marker=MARKERS[index],
         markersize=3.5,
         linewidth=1,
+        linestyle="none" if isinstance(ticks[0], str) else "-",
         label=line[0]["flow"] if line else None,
     )
 
