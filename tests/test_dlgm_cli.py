@@ -2,10 +2,12 @@
 
 import json
 import shlex
+import shutil
 
 import numpy as np
 import pytest
 
+from pushforward.cli import main
 from tests.test_cli import contents, folder, run
 
 __all__ = ["folder"]
@@ -20,8 +22,6 @@ EVALUATE = shlex.split("--points 12 --chains 3 --temperatures 5 --leapfrog-steps
 def trained(tmp_path_factory):
     """A folder with a finished run on the digits, evaluated in every way, in `run`."""
     folder = tmp_path_factory.mktemp("dlgm")
-    from pushforward.cli import main
-
     main(["train", "dlgm-digits", "--flow.name", "planar", "--flow.length", "2", *SMALL, "--out", str(folder / "run")])
     for estimator in ("iwae", "ais", "bdmc"):
         main(["evaluate", str(folder / "run"), "--estimator", estimator, *EVALUATE])
@@ -50,6 +50,17 @@ def test_the_report_and_the_pictures_are_there(trained):
     assert len(list((trained / "run/figures").glob("*.png"))) >= 3
 
 
+def test_an_error_asked_for_chooses_how_many_images(trained, tmp_path):
+    whole, few = tmp_path / "whole", tmp_path / "few"
+    for copy, words in ((whole, []), (few, ["--error", "1000"])):
+        shutil.copytree(trained / "run", copy)
+        main(["evaluate", str(copy), "--draws", "20", *words])
+    each, first = (np.load(copy / "points/iwae.npz")["nll"] for copy in (whole, few))
+    evaluation = json.loads((few / "result.json").read_text())["evaluations"]["iwae"]
+    assert (len(first), evaluation["points"], evaluation["likelihood_evaluations"]) == (32, 32, 640)
+    np.testing.assert_allclose(first, each[:32], rtol=1e-5)
+
+
 def test_samples_are_images_with_their_latents(trained, capsys):
     code, out, _ = run(capsys, "sample", trained / "run", "-n", 7)
     assert code == 0
@@ -74,6 +85,7 @@ def test_a_refusal_is_one_line_and_writes_nothing(folder, trained, capsys):
         ("train dlgm-digits --gradient doubly-reparameterised", "does not suit"),
         ("train dlgm-digits --latents 0", "--latents must be 1 or more"),
         (f"evaluate {trained}/run --points 100000", "--points must be"),
+        (f"evaluate {trained}/run --error 0", "--error must be positive"),
         (f"evaluate {trained}/run --temperatures 1", "--temperatures must be 2 or more"),
         (f"evaluate {folder}/nothing", "is not a run"),
         ("reproduce rezende-mohamed-figure-44", "did you mean"),

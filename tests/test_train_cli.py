@@ -167,6 +167,17 @@ def test_a_run_is_resumed_by_its_own_command(trained, capsys):
 
 
 @pytest.mark.slow
+def test_a_run_that_has_stopped_by_itself_takes_no_more_steps(folder, capsys):
+    words = "--steps 4000 --patience 40 --learning-rate 0.3 --out stopped"
+    code, _, err = run(capsys, "train", "moons", "--size", "60", *SMALL, *shlex.split(words))
+    assert code == 0, err
+    code, _, err = run(capsys, "train", "--resume", "stopped", "--steps", "8000")
+    assert code == 2
+    assert re.search(r"stopped by itself at step [\d,]+ of 4,000", err)
+    assert (folder / "stopped/result.json").is_file()
+
+
+@pytest.mark.slow
 def test_logarithms_units_and_names_of_a_file(folder, capsys):
     """Lognormal numbers in units of 1e18, whose logarithms the base can describe: -2.84 nats in their own units."""
     rows = np.exp(np.random.default_rng(0).normal(size=(2000, 2)))

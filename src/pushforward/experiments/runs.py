@@ -181,13 +181,16 @@ class Run:
             steps: in all.
 
         Raises:
-            UserError: it does not train for a number of steps, or has as many already.
+            UserError: it does not train for a number of steps, has as many already, or has stopped before them.
         """
         before = getattr(self.config, "steps", None)
         if before is None:
             raise UserError(f"{self.folder} is not trained for a number of steps")
         if steps <= before:
             raise UserError(f"{self.folder} has {before:,} steps; --steps must be more, got {steps:,}")
+        last = max((record["step"] for record in self.metrics), default=before)
+        if self.finished and last < before:
+            raise UserError(f"{self.folder} stopped by itself at step {last:,} of {before:,}; it would take no more")
         config = replace(self.config, steps=steps)
         config.check()
         with locked(self.folder):

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from pushforward.bijections import DiagonalAffine
 from pushforward.distributions import Normal, Pushforward
 from pushforward.evaluation.ais import WARMUP, LogDensity, ais, reverse_ais, tune_step_sizes
+from pushforward.evaluation.means import mean_and_std_error
 from pushforward.models.dlgm import DLGM
 from pushforward.models.objectives import draw
 from pushforward.types import PRNGKeyArray
@@ -26,6 +27,7 @@ OnProgress = Callable[[int], None]
 PerObservation = Float[np.ndarray, " n"]
 
 EVALUATIONS_AT_ONCE = 2048
+UNTIL = 32  # observations between two looks at the standard error
 
 
 class PosteriorStatistics(NamedTuple):
@@ -115,6 +117,7 @@ def in_batches(
     inputs: tuple[Array, ...],
     size: int,
     on_progress: OnProgress | None = None,
+    enough: Callable[[tuple[Any, ...]], bool] | None = None,
 ) -> tuple[Any, ...]:
     """`function(model, *inputs)` of one observation, for all of them, `size` at a time; the results in NumPy.
 
@@ -124,9 +127,10 @@ def in_batches(
         inputs: arrays with a leading axis of the observations.
         size: bounds the memory.
         on_progress: called after each batch with the observations done.
+        enough: whether the results so far are enough, to be asked every 32 observations; all are done unless given.
     """
     n = len(inputs[0])
-    size = min(size, n)
+    size = min(size, n) if enough is None else min(size, n, UNTIL)
     whole = eqx.filter_jit(lambda model, batch: jax.vmap(lambda inputs: function(model, *inputs))(batch))
     parts = []
     for start in range(0, n, size):
@@ -136,7 +140,25 @@ def in_batches(
         parts.append(jax.tree.map(lambda leaf, skip=start - first: leaf[skip:], result))
         if on_progress is not None:
             on_progress(min(start + size, n))
+        if enough is not None and enough(_joined(parts)):
+            break
+    return _joined(parts)
+
+
+def _joined(parts: list[tuple[Any, ...]]) -> tuple[Any, ...]:
     return jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
+
+
+def _known_to(error: float | None, measure: Callable[..., PerObservation]) -> Callable[[tuple[Any, ...]], bool] | None:
+    """Whether the mean of a measure of the results has at most this standard error; None where none is asked for."""
+    if error is None:
+        return None
+
+    def enough(results: tuple[Any, ...]) -> bool:
+        std_error = mean_and_std_error(np.asarray(measure(*results), np.float64))[1]
+        return std_error is not None and std_error <= error
+
+    return enough
 
 
 def posterior_statistics(
@@ -169,6 +191,7 @@ def importance_bound(
     key: PRNGKeyArray,
     *,
     draws: int = 500,
+    error: float | None = None,
     memory: int = 2**30,
     on_progress: OnProgress | None = None,
 ) -> ImportanceBound:
@@ -179,6 +202,7 @@ def importance_bound(
         x: observations.
         key: for the draws.
         draws: of each posterior.
+        error: in nats: the observations end where the mean bound has this standard error; all are taken unless given.
         memory: bytes to stay below.
         on_progress: called after each batch with the observations done.
     """
@@ -196,7 +220,8 @@ def importance_bound(
         return log_sum - math.log(draws), jnp.exp(2 * log_sum - log_sum_of_squares)
 
     size = max(1, at_once // part)
-    return ImportanceBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress))
+    enough = _known_to(error, lambda log_likelihood, _: log_likelihood)
+    return ImportanceBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress, enough))
 
 
 def annealed_bound(
@@ -205,6 +230,7 @@ def annealed_bound(
     key: PRNGKeyArray,
     annealing: Annealing,
     *,
+    error: float | None = None,
     memory: int = 2**30,
     on_progress: OnProgress | None = None,
 ) -> AnnealedBound:
@@ -215,6 +241,7 @@ def annealed_bound(
         x: observations.
         key: for the chains.
         annealing: how the chains run.
+        error: in nats: the observations end where the mean bound has this standard error; all are taken unless given.
         memory: bytes to stay below.
         on_progress: called after each batch with the observations done.
     """
@@ -235,7 +262,8 @@ def annealed_bound(
         return result.log_z, result.log_z_std_error, jnp.mean(result.acceptance)
 
     size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
-    return AnnealedBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress))
+    enough = _known_to(error, lambda log_likelihood, *_: log_likelihood)
+    return AnnealedBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress, enough))
 
 
 def bidirectional_bounds(
@@ -244,6 +272,7 @@ def bidirectional_bounds(
     annealing: Annealing,
     *,
     points: int,
+    error: float | None = None,
     memory: int = 2**30,
     on_progress: OnProgress | None = None,
 ) -> Sandwich:
@@ -257,6 +286,7 @@ def bidirectional_bounds(
         key: for the observations and the chains.
         annealing: how the chains run, forwards and in reverse.
         points: observations to simulate.
+        error: in nats: they end where the mean gap has this standard error; all are taken unless given.
         memory: bytes to stay below.
         on_progress: called after each batch with the observations done.
     """
@@ -273,7 +303,9 @@ def bidirectional_bounds(
         return forward.log_z, reverse.log_z
 
     size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
-    return Sandwich(*in_batches(one, model, (x, z, jax.random.split(key_chains, points)), size, on_progress))
+    inputs = x, z, jax.random.split(key_chains, points)
+    enough = _known_to(error, lambda lower, upper: upper - lower)
+    return Sandwich(*in_batches(one, model, inputs, size, on_progress, enough))
 
 
 def _path(model: DLGM, x: Float[Array, " D"], annealing: Annealing) -> tuple[LogDensity, Pushforward]:

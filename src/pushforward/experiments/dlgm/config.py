@@ -172,7 +172,10 @@ class EvaluateConfig:
     the model simulates, whose gap bounds its error"""
 
     points: int | None = None
-    """test images, from the first on; all for iwae and 1,000 for the others unless given"""
+    """test images, from the first on, at most; all for iwae and 1,000 for the others unless given"""
+
+    error: float | None = None
+    """nats: no more images than give the mean this standard error, of the gap for bdmc"""
 
     draws: int = 500
     """iwae: latent vectors for each image"""
@@ -205,6 +208,8 @@ class EvaluateConfig:
             UserError: one of them is out of its range.
         """
         check_least(self, points=1, draws=1, chains=1, leapfrog_steps=1, memory=1, temperatures=2, seed=0)
+        if self.error is not None and not self.error > 0:
+            raise UserError(f"--error must be positive, got {self.error}")
 
     def command(self) -> str:
         """The command that this configuration comes from, with every setting that is not the default."""

@@ -19,9 +19,10 @@ from pushforward.models.evaluation import (
     bidirectional_bounds,
     importance_bound,
 )
-from pushforward.progress import counting_progress
+from pushforward.progress import counting_progress, lines_console
 
 MEGABYTE = 2**20
+LONG = 10.0  # seconds, of which a user wants to know before
 
 
 def run_evaluation(run: DlgmRun, config: EvaluateConfig, *, quiet: bool = False) -> dict[str, Any]:
@@ -45,9 +46,9 @@ def run_evaluation(run: DlgmRun, config: EvaluateConfig, *, quiet: bool = False)
         raise UserError(f"--points must be {images} or less, the images of the test set, got {points}")
     start = time.perf_counter()
     with counting_progress(f"{config.estimator} · {run.config.title}", points, "images", quiet) as on_progress:
-        numbers, details = ESTIMATORS[config.estimator](run, config, points, on_progress)
+        numbers, details = ESTIMATORS[config.estimator](run, config, points, _foretold(on_progress, points, quiet))
     seconds = time.perf_counter() - start
-    details |= {"points": points, "seconds": seconds, "command": config.command()}
+    details |= {"seconds": seconds, "command": config.command()}
     if evaluations := details.get("likelihood_evaluations"):
         details["likelihood_evaluations_per_second"] = evaluations / seconds
     result |= numbers
@@ -55,6 +56,21 @@ def run_evaluation(run: DlgmRun, config: EvaluateConfig, *, quiet: bool = False)
     result |= _posterior_divergence(run, result)
     run.write_result(result)
     return result
+
+
+def _foretold(on_progress: OnProgress, points: int, quiet: bool) -> OnProgress:
+    """The same, and a line that says how long all images would take, once the first of them are done."""
+    start, told = time.perf_counter(), False
+
+    def update(done: int) -> None:
+        nonlocal told
+        on_progress(done)
+        rest = (time.perf_counter() - start) * (points / done - 1)
+        if not told and rest > LONG:
+            lines_console(quiet).print(f"{done:,} of at most {points:,} images done, {rest / 60:.1f} min to go at most")
+        told = True
+
+    return update
 
 
 def _importance(
@@ -65,6 +81,7 @@ def _importance(
         run.test_observations[:points],
         purpose_key(run.config, 5 + config.seed),
         draws=config.draws,
+        error=config.error,
         memory=config.memory * MEGABYTE,
         on_progress=on_progress,
     )
@@ -72,7 +89,8 @@ def _importance(
     details = {
         "draws": config.draws,
         "median_ess": float(np.median(bound.ess)),
-        "likelihood_evaluations": points * config.draws,
+        "points": len(bound.ess),
+        "likelihood_evaluations": len(bound.ess) * config.draws,
     }
     return _estimate("nll_iwae", -bound.log_likelihood), details
 
@@ -86,6 +104,7 @@ def _annealed(
         run.test_observations[:points],
         purpose_key(run.config, 5 + config.seed),
         annealing,
+        error=config.error,
         memory=config.memory * MEGABYTE,
         on_progress=on_progress,
     )
@@ -94,7 +113,8 @@ def _annealed(
         **_path(config),
         "acceptance": float(np.mean(bound.acceptance)),
         "median_std_error_of_an_image": float(np.median(bound.std_error)),
-        "likelihood_evaluations": points * annealing.evaluations,
+        "points": len(bound.std_error),
+        "likelihood_evaluations": len(bound.std_error) * annealing.evaluations,
     }
     return _estimate("nll_ais", -bound.log_likelihood), details
 
@@ -107,12 +127,14 @@ def _bidirectional(
         purpose_key(run.config, 5 + config.seed),
         make_annealing(config),
         points=points,
+        error=config.error,
         memory=config.memory * MEGABYTE,
         on_progress=on_progress,
     )
     lower, upper = mean_and_std_error(bounds.lower), mean_and_std_error(bounds.upper)
     details = {
         **_path(config),
+        "points": len(bounds.lower),
         "simulated_lower_bound": lower[0],
         "simulated_upper_bound": upper[0],
     }
