@@ -42,6 +42,8 @@ TOP_LEVEL = ("load", "open_run", "save", "use_all_cores")
 START = "own-density"
 """The tutorial whose first figure is on the start page."""
 INTEROP = ("numpyro", "flowjax")
+UNSEARCHED = "---\nsearch:\n  exclude: true\n---\n\n"
+"""Before pages of tables, whose numbers nobody looks for, and which would be half of what the first page loads."""
 
 
 def main() -> None:
@@ -54,7 +56,10 @@ def main() -> None:
     for folder in ("results", "results/benchmarks"):
         for path in (ROOT / folder).iterdir():
             if path.suffix in (".md", ".png"):
-                copy(path, PAGES / folder / path.name.replace("README", "index"))
+                to = PAGES / folder / path.name.replace("README", "index")
+                copy(path, to)
+                if path.suffix == ".md" and path.name != "README.md":
+                    to.write_text(UNSEARCHED + to.read_text())
     shutil.copytree(ROOT / "examples", PAGES / "examples")
     figures = {tutorial: write_page(tutorial, PAGES / "tutorials") for tutorial in TUTORIALS}
     shutil.copyfile(figures[START][0], PAGES / "start.png")

@@ -14,6 +14,7 @@ from pushforward.bijections import (
     Planar,
     Radial,
     Reshape,
+    Residual,
     Rotation,
     Squeeze,
     Stack,
@@ -136,3 +137,17 @@ def test_chain_order():
     shift, stretch = DiagonalAffine(jnp.ones(1), jnp.zeros(1)), DiagonalAffine(jnp.zeros(1), jnp.log(jnp.full(1, 3.0)))
     np.testing.assert_allclose(Chain((shift, stretch)).forward(jnp.ones(1)), 6, rtol=1e-6)
     np.testing.assert_allclose(Chain((stretch, shift)).forward(jnp.ones(1)), 4, rtol=1e-6)
+
+
+def test_the_backward_pass_runs_no_loop_again():
+    """The power series of a residual layer is gone through once, forward, and its result kept."""
+    key_stack, key_rows = jax.random.split(jax.random.key(0))
+    stack = Stack.init(lambda key, _: Residual.init(key, 3, width=8, exact=False), key_stack, 2)
+    rows = jax.random.normal(key_rows, (5, 3))
+    arrays, static = eqx.partition(stack, eqx.is_inexact_array)
+
+    def loss(arrays):
+        return jnp.sum(jax.vmap(eqx.combine(arrays, static).forward_and_log_det)(rows)[1])
+
+    assert str(jax.make_jaxpr(loss)(arrays)).count(" while[") == 1
+    assert str(jax.make_jaxpr(jax.grad(loss))(arrays)).count(" while[") == 1

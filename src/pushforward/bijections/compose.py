@@ -382,12 +382,15 @@ class Frozen(Bijection):
 
 CHEAP = {
     *(lax.add_p, lax.sub_p, lax.mul_p, lax.div_p, lax.neg_p, lax.max_p, lax.min_p, lax.abs_p, lax.sign_p),
-    *(lax.integer_pow_p, primitives.stop_gradient_p),
+    lax.integer_pow_p,
     *(lax.eq_p, lax.ne_p, lax.lt_p, lax.le_p, lax.gt_p, lax.ge_p, lax.and_p, lax.or_p, lax.not_p, lax.select_n_p),
     *(lax.broadcast_in_dim_p, lax.concatenate_p, lax.convert_element_type_p, lax.dynamic_slice_p, lax.pad_p),
     *(lax.reshape_p, lax.rev_p, lax.slice_p, lax.split_p, lax.squeeze_p, lax.transpose_p),
 }
-"""What XLA fuses into whatever uses it."""
+"""What XLA fuses into whatever uses it.
+
+Not `stop_gradient`: the loop of a series ends in one, and of loops nothing is kept but through what uses them.
+"""
 
 
 def _keep_costly(primitive: Any, *_: Any, **parameters: Any) -> bool:
