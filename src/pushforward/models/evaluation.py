@@ -122,7 +122,8 @@ def in_batches(
     """`function(model, *inputs)` of one observation, for all of them, `size` at a time; the results in NumPy.
 
     Args:
-        function: pure; it returns a tuple of pytrees of arrays.
+        function: pure; it returns a tuple of pytrees of arrays. One that equals that of a call before, such as an
+            `equinox.Partial` of a function of this module, is not compiled again.
         model: passed on whole.
         inputs: arrays with a leading axis of the observations.
         size: bounds the memory.
@@ -131,18 +132,22 @@ def in_batches(
     """
     n = len(inputs[0])
     size = min(size, n) if enough is None else min(size, n, UNTIL)
-    whole = eqx.filter_jit(lambda model, batch: jax.vmap(lambda inputs: function(model, *inputs))(batch))
     parts = []
     for start in range(0, n, size):
         # The last batch is filled up with observations of the one before: one compilation serves all.
         first = min(start, n - size)
-        result = jax.device_get(whole(model, tuple(array[first : first + size] for array in inputs)))
+        result = jax.device_get(_of_each(function, model, tuple(array[first : first + size] for array in inputs)))
         parts.append(jax.tree.map(lambda leaf, skip=start - first: leaf[skip:], result))
         if on_progress is not None:
             on_progress(min(start + size, n))
         if enough is not None and enough(_joined(parts)):
             break
     return _joined(parts)
+
+
+@eqx.filter_jit
+def _of_each(function: Callable[..., tuple[Any, ...]], model: DLGM, batch: tuple[Array, ...]) -> tuple[Any, ...]:
+    return jax.vmap(lambda inputs: function(model, *inputs))(batch)
 
 
 def _joined(parts: list[tuple[Any, ...]]) -> tuple[Any, ...]:
@@ -173,16 +178,18 @@ def posterior_statistics(
         draws: of each posterior.
         memory: bytes to stay below.
     """
-
-    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
-        posterior = model.posterior(x)
-        z, log_posterior = posterior.sample_and_log_prob(key, (draws,))
-        reconstruction = -jnp.mean(jax.vmap(lambda z: model.decoder(z).log_prob(x))(z))
-        divergence = jnp.mean(log_posterior - model.prior.log_prob(z))
-        return reconstruction + divergence, reconstruction, divergence, jnp.mean(z, axis=0)
+    one = eqx.Partial(_statistics, draws)
 
     size = max(1, evaluations_at_once(model, x[0], memory) // draws)
     return PosteriorStatistics(*in_batches(one, model, (x, jax.random.split(key, len(x))), size))
+
+
+def _statistics(draws: int, model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
+    posterior = model.posterior(x)
+    z, log_posterior = posterior.sample_and_log_prob(key, (draws,))
+    reconstruction = -jnp.mean(jax.vmap(lambda z: model.decoder(z).log_prob(x))(z))
+    divergence = jnp.mean(log_posterior - model.prior.log_prob(z))
+    return reconstruction + divergence, reconstruction, divergence, jnp.mean(z, axis=0)
 
 
 def importance_bound(
@@ -208,20 +215,20 @@ def importance_bound(
     """
     at_once = evaluations_at_once(model, x[0], memory)
     part = max(divisor for divisor in range(1, at_once + 1) if draws % divisor == 0)
-
-    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
-        def step(sums: tuple[Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array], None]:
-            log_weights = draw(model, x, key, part).log_weights
-            logs = jax.nn.logsumexp(log_weights), jax.nn.logsumexp(2 * log_weights)
-            return (jnp.logaddexp(sums[0], logs[0]), jnp.logaddexp(sums[1], logs[1])), None
-
-        nothing = jnp.full((), -jnp.inf, x.dtype)
-        (log_sum, log_sum_of_squares), _ = lax.scan(step, (nothing, nothing), jax.random.split(key, draws // part))
-        return log_sum - math.log(draws), jnp.exp(2 * log_sum - log_sum_of_squares)
-
-    size = max(1, at_once // part)
+    one, size = eqx.Partial(_importance, draws, part), max(1, at_once // part)
     enough = _known_to(error, lambda log_likelihood, _: log_likelihood)
     return ImportanceBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress, enough))
+
+
+def _importance(draws: int, part: int, model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
+    def step(sums: tuple[Array, Array], key: PRNGKeyArray) -> tuple[tuple[Array, Array], None]:
+        log_weights = draw(model, x, key, part).log_weights
+        logs = jax.nn.logsumexp(log_weights), jax.nn.logsumexp(2 * log_weights)
+        return (jnp.logaddexp(sums[0], logs[0]), jnp.logaddexp(sums[1], logs[1])), None
+
+    nothing = jnp.full((), -jnp.inf, x.dtype)
+    (log_sum, log_sum_of_squares), _ = lax.scan(step, (nothing, nothing), jax.random.split(key, draws // part))
+    return log_sum - math.log(draws), jnp.exp(2 * log_sum - log_sum_of_squares)
 
 
 def annealed_bound(
@@ -245,25 +252,19 @@ def annealed_bound(
         memory: bytes to stay below.
         on_progress: called after each batch with the observations done.
     """
-
-    def one(model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
-        log_density, start = _path(model, x, annealing)
-        key_pilot, key_chains = jax.random.split(key)
-        steps = _step_sizes(log_density, start, annealing, key_pilot)
-        result = ais(
-            log_density,
-            start,
-            annealing.betas,
-            steps,
-            key_chains,
-            chains=annealing.chains,
-            leapfrog_steps=annealing.leapfrog_steps,
-        )
-        return result.log_z, result.log_z_std_error, jnp.mean(result.acceptance)
-
+    one = eqx.Partial(_annealed, annealing)
     size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
     enough = _known_to(error, lambda log_likelihood, *_: log_likelihood)
     return AnnealedBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress, enough))
+
+
+def _annealed(annealing: Annealing, model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
+    log_density, start = _path(model, x, annealing)
+    key_pilot, key_chains = jax.random.split(key)
+    steps = _step_sizes(log_density, start, annealing, key_pilot)
+    options = {"chains": annealing.chains, "leapfrog_steps": annealing.leapfrog_steps}
+    result = ais(log_density, start, annealing.betas, steps, key_chains, **options)
+    return result.log_z, result.log_z_std_error, jnp.mean(result.acceptance)
 
 
 def bidirectional_bounds(
@@ -292,20 +293,21 @@ def bidirectional_bounds(
     """
     key_data, key_chains = jax.random.split(key)
     x, z = eqx.filter_jit(lambda model, keys: jax.vmap(model.sample)(keys))(model, jax.random.split(key_data, points))
-
-    def one(model: DLGM, x: Array, z: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
-        log_density, start = _path(model, x, annealing)
-        key_pilot, key_forward, key_reverse = jax.random.split(key, 3)
-        steps = _step_sizes(log_density, start, annealing, key_pilot)
-        options = {"chains": annealing.chains, "leapfrog_steps": annealing.leapfrog_steps}
-        forward = ais(log_density, start, annealing.betas, steps, key_forward, **options)
-        reverse = reverse_ais(log_density, start, z, annealing.betas, steps, key_reverse, **options)
-        return forward.log_z, reverse.log_z
-
+    one = eqx.Partial(_sandwich, annealing)
     size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
     inputs = x, z, jax.random.split(key_chains, points)
     enough = _known_to(error, lambda lower, upper: upper - lower)
     return Sandwich(*in_batches(one, model, inputs, size, on_progress, enough))
+
+
+def _sandwich(annealing: Annealing, model: DLGM, x: Array, z: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
+    log_density, start = _path(model, x, annealing)
+    key_pilot, key_forward, key_reverse = jax.random.split(key, 3)
+    steps = _step_sizes(log_density, start, annealing, key_pilot)
+    options = {"chains": annealing.chains, "leapfrog_steps": annealing.leapfrog_steps}
+    forward = ais(log_density, start, annealing.betas, steps, key_forward, **options)
+    reverse = reverse_ais(log_density, start, z, annealing.betas, steps, key_reverse, **options)
+    return forward.log_z, reverse.log_z
 
 
 def _path(model: DLGM, x: Float[Array, " D"], annealing: Annealing) -> tuple[LogDensity, Pushforward]:
@@ -330,9 +332,9 @@ def _step_sizes(
 def evaluations_at_once(model: DLGM, x: Float[Array, " D"], memory: int) -> int:
     """How many likelihoods with their gradients can be evaluated at once within `memory` bytes; 2,048 at most.
 
-    Measured on the compiled program of a few of them.
+    Measured on the compiled program of some of them, so many that they count for more than copies of the weights.
     """
-    few = 8
+    some = 256
     arrays, static = eqx.partition(model, eqx.is_array)
 
     def gradients(arrays: DLGM, z: Array) -> Array:
@@ -345,6 +347,6 @@ def evaluations_at_once(model: DLGM, x: Float[Array, " D"], memory: int) -> int:
 
         return jax.vmap(jax.grad(log_weight))(z)
 
-    compiled = jax.jit(gradients).lower(arrays, jnp.zeros((few, model.latents), x.dtype)).compile()
+    compiled = jax.jit(gradients).lower(arrays, jnp.zeros((some, model.latents), x.dtype)).compile()
     analysis: Any = compiled.memory_analysis()
-    return int(np.clip(memory * few // max(1, analysis.temp_size_in_bytes), 1, EVALUATIONS_AT_ONCE))
+    return int(np.clip(memory * some // max(1, analysis.temp_size_in_bytes), 1, EVALUATIONS_AT_ONCE))
