@@ -119,4 +119,4 @@ def run_cells(config, cluster=None):
 def described(study):
     rows = [{"rate": run.config.rate, "mean": run.result["mean"]} for run in study.runs]
     table = Table(["rate", "mean"], [[str(row["rate"]), f"{row['mean']:.3f}"] for row in rows])
-    return Described("A toy.", [run.result for run in study.runs], table, rows, [])
+    return Described("It ends near 0.", "A toy.", [run.result for run in study.runs], table, rows, [])
