@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -15,6 +16,7 @@ from pushforward.data import Dataset
 from pushforward.dequantize import bits_per_dimension
 from pushforward.errors import UserError, nearest
 from pushforward.evaluation import auroc
+from pushforward.evaluation.means import finite_or_none
 from pushforward.experiments.cluster import Cluster
 from pushforward.experiments.families import Affine, Glow
 from pushforward.experiments.runs import finished_run
@@ -183,7 +185,9 @@ def measure(cell: Cell, folder: Path, effort: Effort, groups: tuple[int, ...]) -
         "train_bits_per_dimension": bits_per_dimension(run.result["train_log_likelihood"], shape),
         "laws": {name: _moments(law, shape) for name, law in laws.items()},
         "distances": {
-            name: asdict(compare(laws["inliers"], laws[name], dim)) for name in ("outliers", "own", "held_out")
+            # The KL of laws that do not overlap is infinite.
+            name: jax.tree.map(finite_or_none, asdict(compare(laws["inliers"], laws[name], dim)))
+            for name in ("outliers", "own", "held_out")
         },
         "detection": [_detection(inliers, outliers, laws, size) for size in groups],
         "log_densities": {name: np.round(_values(law), 2).tolist() for name, law in laws.items()},
