@@ -34,6 +34,11 @@ def coordinate(index: int) -> str:
 PLANE = coordinate(0), coordinate(1)
 
 
+def joining(ticks: Sequence[Any]) -> str:
+    """The style of lines between what stands at the ticks: what has names has no order, and none."""
+    return "none" if isinstance(ticks[0], str) else "-"
+
+
 def panel_grid(
     rows: int,
     columns: int,

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import StepPatch
 from matplotlib.ticker import MaxNLocator, SymmetricalLogLocator
 
-from pushforward.drawing.panels import panel_grid
+from pushforward.drawing.panels import joining, panel_grid
 from pushforward.drawing.states import stems
 from pushforward.drawing.style import Drawing, Style
 
@@ -205,14 +205,9 @@ def _line(axes: Axes, line: list[Row], varied: str, ticks: list[Any], measure: s
         [row[f"{measure}_std_error"] or 0.0 for row in line],
         markersize=4,
         linewidth=1,
-        linestyle=_joined(ticks),
+        linestyle=joining(ticks),
         **look,
     )
-
-
-def _joined(ticks: list[Any]) -> str:
-    """The style of lines between what stands at the ticks: families have no order, and none."""
-    return "none" if isinstance(ticks[0], str) else "-"
 
 
 def _looks() -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from pushforward import stability
 from pushforward.drawing.page import Drawings, Table
-from pushforward.drawing.panels import panel_grid
+from pushforward.drawing.panels import joining, panel_grid
 from pushforward.drawing.style import Drawing, Style
 from pushforward.drawing.text import DASH, bound, number, with_interval
 from pushforward.evaluation.means import finite_or_none, mean_interval
@@ -292,7 +292,7 @@ def _line(axes: Axes, line: list[Row], factor: str, measure: str, ticks: list[An
         marker=MARKERS[index],
         markersize=3.5,
         linewidth=1,
-        linestyle="none" if isinstance(ticks[0], str) else "-",
+        linestyle=joining(ticks),
         label=line[0]["flow"] if line else None,
     )
 
