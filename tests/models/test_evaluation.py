@@ -217,7 +217,7 @@ class Measured(Exception):
 def measured(monkeypatch, evaluate):
     """`(bytes, observations)` of the compiled program of a batch."""
 
-    def compile_only(function, model, inputs, size, on_progress=None):
+    def compile_only(function, model, inputs, size, on_progress=None, enough=None):
         arrays, static = eqx.partition(model, eqx.is_array)
 
         def whole(arrays, batch):

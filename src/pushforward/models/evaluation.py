@@ -332,9 +332,9 @@ def _step_sizes(
 def evaluations_at_once(model: DLGM, x: Float[Array, " D"], memory: int) -> int:
     """How many likelihoods with their gradients can be evaluated at once within `memory` bytes; 2,048 at most.
 
-    Measured on the compiled program of 256 of them, which count for more than copies of the weights; of 8 where memory
-    does not hold as many.
+    Measured on the compiled program of a few of them.
     """
+    few = 8
     arrays, static = eqx.partition(model, eqx.is_array)
 
     def gradients(arrays: DLGM, z: Array) -> Array:
@@ -347,10 +347,6 @@ def evaluations_at_once(model: DLGM, x: Float[Array, " D"], memory: int) -> int:
 
         return jax.vmap(jax.grad(log_weight))(z)
 
-    def held_by(some: int) -> int:
-        compiled = jax.jit(gradients).lower(arrays, jnp.zeros((some, model.latents), x.dtype)).compile()
-        analysis: Any = compiled.memory_analysis()
-        return memory * some // max(1, analysis.temp_size_in_bytes)
-
-    many = held_by(256)
-    return int(np.clip(many if many >= 256 else held_by(8), 1, EVALUATIONS_AT_ONCE))
+    compiled = jax.jit(gradients).lower(arrays, jnp.zeros((few, model.latents), x.dtype)).compile()
+    analysis: Any = compiled.memory_analysis()
+    return int(np.clip(memory * few // max(1, analysis.temp_size_in_bytes), 1, EVALUATIONS_AT_ONCE))
