@@ -14,7 +14,6 @@ from pushforward.models.evaluation import (
     Annealing,
     annealed_bound,
     bidirectional_bounds,
-    evaluations_at_once,
     importance_bound,
     in_batches,
     posterior_statistics,
@@ -51,7 +50,7 @@ def planar_model():
 
 
 def at_once(monkeypatch, number):
-    monkeypatch.setattr(evaluation, "evaluations_at_once", lambda *arguments: number)
+    monkeypatch.setattr(evaluation, "EVALUATIONS_AT_ONCE", number)
 
 
 @pytest.mark.parametrize(("n", "size"), [(7, 3), (7, 1), (7, 7), (7, 100), (6, 3), (1, 4)])
@@ -239,7 +238,6 @@ MEMORY = 2**20
 
 def test_memory_of_a_batch_does_not_depend_on_the_draws(monkeypatch):
     model, x = wide_model(), jnp.zeros((300, 64))
-    assert 10 < evaluations_at_once(model, x[0], MEMORY) < EVALUATIONS_AT_ONCE
     (few, observations_few), (many, observations_many) = (
         measured(monkeypatch, lambda draws=draws: importance_bound(model, x, KEY, draws=draws, memory=MEMORY))
         for draws in (1000, 8000)
@@ -272,9 +270,15 @@ def test_memory_of_a_batch_of_annealed_chains(monkeypatch):
     assert observations > 1
 
 
-def test_evaluations_at_once_grow_with_the_memory():
-    model, x = wide_model(), jnp.zeros(64)
-    numbers = [evaluations_at_once(model, x, memory) for memory in (1, 2**18, 2**20, 2**40)]
+def test_observations_at_once_grow_with_the_memory(monkeypatch):
+    model, x = wide_model(), jnp.zeros((2000, 64))
+    used, numbers = zip(
+        *(
+            measured(monkeypatch, lambda memory=memory: importance_bound(model, x, KEY, draws=2, memory=memory))
+            for memory in (1, 2**18, 2**20, 2**40)
+        )
+    )
     assert numbers[0] == 1
-    assert 2 <= numbers[2] / numbers[1] <= 6
-    assert numbers[3] == EVALUATIONS_AT_ONCE
+    assert 2 <= numbers[2] / numbers[1] <= 8
+    assert used[1] < 2**18
+    assert numbers[3] == EVALUATIONS_AT_ONCE // 2

@@ -24,9 +24,10 @@ from pushforward.types import PRNGKeyArray
 
 Start = Literal["prior", "posterior"]
 OnProgress = Callable[[int], None]
+OfEach = Callable[..., tuple[Any, ...]]
 PerObservation = Float[np.ndarray, " n"]
 
-EVALUATIONS_AT_ONCE = 2048
+EVALUATIONS_AT_ONCE = 2048  # at most; more gain nothing on a CPU
 UNTIL = 32  # observations between two looks at the standard error
 
 
@@ -112,7 +113,7 @@ class Annealing(eqx.Module):
 
 
 def in_batches(
-    function: Callable[..., tuple[Any, ...]],
+    function: OfEach,
     model: DLGM,
     inputs: tuple[Array, ...],
     size: int,
@@ -145,8 +146,33 @@ def in_batches(
     return _joined(parts)
 
 
+def _within(
+    memory: int,
+    plan: Callable[[int], tuple[OfEach, int]],
+    model: DLGM,
+    inputs: tuple[Array, ...],
+    on_progress: OnProgress | None = None,
+    enough: Callable[[tuple[Any, ...]], bool] | None = None,
+) -> tuple[Any, ...]:
+    """`in_batches` of as many evaluations of the likelihood at once as `memory` bytes hold, 2,048 at most.
+
+    `plan` makes of their number the function of an observation, and how many observations are a batch. The compiler is
+    asked what its program holds; the first that holds few enough bytes is the one that runs.
+    """
+    program: Any = _of_each
+    at_once = EVALUATIONS_AT_ONCE
+    while True:
+        function, size = plan(at_once)
+        size = min(size, len(inputs[0]) if enough is None else min(len(inputs[0]), UNTIL))
+        compiled = program.lower(function, model, tuple(array[:size] for array in inputs)).compile().compiled
+        held = compiled.memory_analysis().temp_size_in_bytes
+        if held <= memory or at_once == 1:
+            return in_batches(function, model, inputs, size, on_progress, enough)
+        at_once = max(1, min(at_once // 2, at_once * memory // held))
+
+
 @eqx.filter_jit
-def _of_each(function: Callable[..., tuple[Any, ...]], model: DLGM, batch: tuple[Array, ...]) -> tuple[Any, ...]:
+def _of_each(function: OfEach, model: DLGM, batch: tuple[Array, ...]) -> tuple[Any, ...]:
     return jax.vmap(lambda inputs: function(model, *inputs))(batch)
 
 
@@ -179,9 +205,9 @@ def posterior_statistics(
         memory: bytes to stay below.
     """
     one = eqx.Partial(_statistics, draws)
-
-    size = max(1, evaluations_at_once(model, x[0], memory) // draws)
-    return PosteriorStatistics(*in_batches(one, model, (x, jax.random.split(key, len(x))), size))
+    return PosteriorStatistics(
+        *_within(memory, lambda at_once: (one, max(1, at_once // draws)), model, (x, jax.random.split(key, len(x))))
+    )
 
 
 def _statistics(draws: int, model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
@@ -213,11 +239,13 @@ def importance_bound(
         memory: bytes to stay below.
         on_progress: called after each batch with the observations done.
     """
-    at_once = evaluations_at_once(model, x[0], memory)
-    part = max(divisor for divisor in range(1, at_once + 1) if draws % divisor == 0)
-    one, size = eqx.Partial(_importance, draws, part), max(1, at_once // part)
+
+    def plan(at_once: int) -> tuple[OfEach, int]:
+        part = max(divisor for divisor in range(1, at_once + 1) if draws % divisor == 0)
+        return eqx.Partial(_importance, draws, part), at_once // part
+
     enough = _known_to(error, lambda log_likelihood, _: log_likelihood)
-    return ImportanceBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress, enough))
+    return ImportanceBound(*_within(memory, plan, model, (x, jax.random.split(key, len(x))), on_progress, enough))
 
 
 def _importance(draws: int, part: int, model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
@@ -252,10 +280,13 @@ def annealed_bound(
         memory: bytes to stay below.
         on_progress: called after each batch with the observations done.
     """
-    one = eqx.Partial(_annealed, annealing)
-    size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
+    plan = _of_chains(eqx.Partial(_annealed, annealing), annealing)
     enough = _known_to(error, lambda log_likelihood, *_: log_likelihood)
-    return AnnealedBound(*in_batches(one, model, (x, jax.random.split(key, len(x))), size, on_progress, enough))
+    return AnnealedBound(*_within(memory, plan, model, (x, jax.random.split(key, len(x))), on_progress, enough))
+
+
+def _of_chains(function: OfEach, annealing: Annealing) -> Callable[[int], tuple[OfEach, int]]:
+    return lambda at_once: (function, max(1, at_once // annealing.chains))
 
 
 def _annealed(annealing: Annealing, model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
@@ -293,11 +324,10 @@ def bidirectional_bounds(
     """
     key_data, key_chains = jax.random.split(key)
     x, z = eqx.filter_jit(lambda model, keys: jax.vmap(model.sample)(keys))(model, jax.random.split(key_data, points))
-    one = eqx.Partial(_sandwich, annealing)
-    size = max(1, evaluations_at_once(model, x[0], memory) // annealing.chains)
+    plan = _of_chains(eqx.Partial(_sandwich, annealing), annealing)
     inputs = x, z, jax.random.split(key_chains, points)
     enough = _known_to(error, lambda lower, upper: upper - lower)
-    return Sandwich(*in_batches(one, model, inputs, size, on_progress, enough))
+    return Sandwich(*_within(memory, plan, model, inputs, on_progress, enough))
 
 
 def _sandwich(annealing: Annealing, model: DLGM, x: Array, z: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
@@ -327,26 +357,3 @@ def _step_sizes(
         chains=annealing.pilot_chains,
         leapfrog_steps=annealing.leapfrog_steps,
     )
-
-
-def evaluations_at_once(model: DLGM, x: Float[Array, " D"], memory: int) -> int:
-    """How many likelihoods with their gradients can be evaluated at once within `memory` bytes; 2,048 at most.
-
-    Measured on the compiled program of a few of them.
-    """
-    few = 8
-    arrays, static = eqx.partition(model, eqx.is_array)
-
-    def gradients(arrays: DLGM, z: Array) -> Array:
-        model: DLGM = eqx.combine(arrays, static)
-        posterior = model.posterior(x)
-
-        def log_weight(noise: Array) -> Array:
-            z, log_det = posterior.bijection.forward_and_log_det(noise)
-            return model.log_joint(x, z) + log_det
-
-        return jax.vmap(jax.grad(log_weight))(z)
-
-    compiled = jax.jit(gradients).lower(arrays, jnp.zeros((few, model.latents), x.dtype)).compile()
-    analysis: Any = compiled.memory_analysis()
-    return int(np.clip(memory * few // max(1, analysis.temp_size_in_bytes), 1, EVALUATIONS_AT_ONCE))
