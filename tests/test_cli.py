@@ -13,6 +13,7 @@ import pytest
 
 import pushforward
 from pushforward.cli import main
+from pushforward.cli.exits import UNREAD
 from pushforward.experiments.runs import open_run
 
 SMALL = shlex.split("--length 2 --restarts 2 --steps 60 --batch-size 32 --samples 4096 --frames 3")
@@ -337,6 +338,31 @@ def test_a_study_goes_on_where_it_was(folder, capsys):
     code, _, err = run(capsys, "reproduce", "rezende-mohamed-figure3")
     assert code == 2
     assert "did you mean 'rezende-mohamed-figure-3'" in err
+
+
+def test_completion_of_a_shell(folder, capsys):
+    for shell in ("bash", "zsh", "fish"):
+        code, _, _ = run(capsys, "--tyro-write-completion", shell, f"{shell}.completion")
+        assert code == 0
+    # Bash's own completion, asked as an interactive shell asks: the commands, and the flags of one.
+    script = """source bash.completion
+    offer() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _tyro_pushforward "$1" "${!#}"; echo "${COMPREPLY[@]}"; }
+    offer pushforward re; offer pushforward fit u1 --le"""
+    offered = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert set(offered[0].split()) == {"refine", "report", "reproduce"}
+    assert set(offered[1].split()) == {"--length", "--learning-rate"}
+    for shell in ("tcsh", "bahs"):
+        code, _, err = run(capsys, "--tyro-print-completion", shell)
+        assert code == 2
+        assert err.startswith(f"pushforward: completion is for bash, zsh, fish, not '{shell}'")
+        assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", ["list", "--tyro-print-completion bash"])
+def test_a_reader_that_leaves_is_no_mistake(arguments, folder):
+    command = f"{sys.executable} -m pushforward.cli {arguments} 2>errors | true; echo ${{PIPESTATUS[0]}}; cat errors"
+    finished = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert finished.stdout.split() == [str(UNREAD)]
 
 
 def test_help_imports_neither_jax_nor_matplotlib():

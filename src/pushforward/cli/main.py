@@ -12,7 +12,7 @@ import tyro
 from pushforward.cli.check import check
 from pushforward.cli.density import density
 from pushforward.cli.evaluate import evaluate
-from pushforward.cli.exits import USER_ERROR
+from pushforward.cli.exits import UNREAD, USER_ERROR
 from pushforward.cli.export import export
 from pushforward.cli.fit import fit_command
 from pushforward.cli.infer import infer_command
@@ -25,11 +25,13 @@ from pushforward.cli.states import states
 from pushforward.cli.sweep import sweep_command
 from pushforward.cli.train import train_command
 from pushforward.devices import own_cores, refuse_wrong_sums, use_cores
-from pushforward.errors import UserError
+from pushforward.errors import UserError, nearest
 from pushforward.experiments.parsing import REGISTRY
 from pushforward.programs import check_kept_programs, keep_programs
 
 COMPILE_ANEW, QUIET, VERBOSE, VERSION = "--compile-anew", "--quiet", "--verbose", "--version"
+COMPLETION = "--tyro-write-completion", "--tyro-print-completion"
+SHELLS = "bash", "zsh", "fish"
 DESCRIPTION = (
     "Normalizing flows: fitted to densities, trained on data, and judged.\n\n"
     f"With every command: {QUIET} shows no progress, only what comes out; {VERBOSE} says what is compiled, and where "
@@ -60,12 +62,20 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["JAX_LOG_COMPILES"] = "true"
     try:
         refuse_wrong_sums()
+        if arguments[:1] and arguments[0] in COMPLETION and arguments[1:2] and arguments[1] not in SHELLS:
+            raise UserError(
+                f"completion is for {', '.join(SHELLS)}, not {arguments[1]!r}{nearest(arguments[1], SHELLS)}"
+            )
         app = build_app(arguments)
         app.cli(prog="pushforward", description=DESCRIPTION, args=arguments, registry=REGISTRY)
         if warning := check_kept_programs():
             print(f"pushforward: {warning}", file=sys.stderr)
     except UserError as error:
         sys.exit(_complain(str(error), VERBOSE in asked))
+    except BrokenPipeError:
+        # Who read the output has what they wanted; Python would complain of the rest of it once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(UNREAD)
     except OSError as error:
         sys.exit(_complain(f"{error.filename or 'a file'}: {error.strerror or error}", VERBOSE in asked))
 
