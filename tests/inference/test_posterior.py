@@ -190,7 +190,7 @@ def test_a_normal_posterior_needs_the_first_rung_only(capsys, monkeypatch):
 def directed(p):
     """A von Mises angle about 3, which crosses pi, and a real number that follows its cosine.
 
-    So wide that training sees every angle: of a concentration of 4 it misses the far side, and k-hat is a matter of luck.
+    So wide that training sees every angle: of a concentration of 4 it misses the far side, and k-hat is luck.
     """
     angle = 2 * jnp.cos(p["angle"] - 3) - math.log(2 * math.pi * float(special.i0(2.0)))
     return angle - 0.5 * ((p["x"] - jnp.cos(p["angle"])) / 0.3) ** 2 - math.log(0.3) - 0.5 * math.log(2 * math.pi)
