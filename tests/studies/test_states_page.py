@@ -101,7 +101,7 @@ def test_page_holds_every_figure(study, capsys):
     for row in described(study).table.rows:
         assert " ".join(row) in text
     assert described(study).outcome in text
-    assert re.match(r"The lowest KL\(p‖q\) in \d+ settings: \w+ in \d+", described(study).outcome)
+    assert re.match(r"The lowest KL\(p‖q\) in \d+ settings: [\w-]+ in \d+", described(study).outcome)
     assert study.config.command() in text
     assert not (study.config.results / "report.html").exists()
 

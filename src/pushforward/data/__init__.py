@@ -40,7 +40,7 @@ def load(
     """The data set called `source`, one of `DATASETS`, or the table in the file of that name, divided at random.
 
     A file ends in .csv, .tsv (.gz too), .npy, .npz (one array, or one called x, data or samples) or .parquet; an
-    .npy of three or four axes holds images, unsigned bytes. Tables of more than 1 GiB in .npy and .parquet files stay
+    .npy of three or four axes holds images, unsigned bytes. Tables of more than 128 MiB in .npy and .parquet files stay
     on disk, and are seen through `Windows`. `docs/data.md` says what is read, refused and warned of.
 
     Args:

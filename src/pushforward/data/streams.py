@@ -26,8 +26,8 @@ from pushforward.data.text import brief
 from pushforward.data.windows import NUMBERS, RowFile, Windows
 from pushforward.errors import UserError
 
-LARGE = 2**28
-SMALL_FILE = 2**26
+LARGE = 2**25
+SMALL_FILE = 2**20
 AT_ONCE = 2**16
 HELD_OUT = NUMBERS // 4
 
@@ -52,7 +52,7 @@ class Source:
 
 
 def stays_on_disk(path: Path, options: TableOptions) -> bool:
-    """Whether a file is read by `streamed`: as the user says, else where it holds more than 1 GiB in single precision.
+    """Whether a file is read by `streamed`: as the user says, else where it has over 128 MiB in single precision.
 
     Raises:
         UserError: it is damaged.

@@ -5,7 +5,8 @@ import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -34,7 +35,7 @@ class DataRun(Run):
     def _load(self, **options: Any) -> Dataset:
         config = self.config
         fractions = {"validation": config.validation, "test": config.test}
-        return data.load(config.data, seed=config.seed, **fractions, **options)
+        return _loaded(config.data, _stamp(config.data), seed=config.seed, **fractions, **options)
 
     def check_data(self) -> None:
         """Refuse data that are not those the run was started with.
@@ -70,12 +71,32 @@ class DataRun(Run):
         return member(models, self.result["best_restart"])
 
 
+@lru_cache(maxsize=1)
+def _loaded(source: str, stamp: tuple[int, int] | None, **options: Any) -> Dataset:
+    """The data, kept until others are read: settings are chosen, checked and trained by runs of their own."""
+    dataset = data.load(source, **options)
+    for part in _parts(dataset):
+        part.flags.writeable = False
+    return dataset
+
+
+def _stamp(source: str) -> tuple[int, int] | None:
+    """Size and time of change of a file."""
+    path = Path(source)
+    return (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+def _parts(dataset: Dataset) -> tuple[np.ndarray, ...]:
+    given = dataset.given
+    contexts = () if given is None else (given.train, given.validation, given.test)
+    return dataset.train, dataset.validation, dataset.test, *contexts
+
+
 def _fingerprint(dataset: Dataset) -> dict[str, Any]:
     digest = hashlib.sha256()
     given = dataset.given
-    contexts = () if given is None else (given.train, given.validation, given.test)
-    for part in (dataset.train, dataset.validation, dataset.test, *contexts):
-        digest.update(np.ascontiguousarray(part).tobytes())
+    for part in _parts(dataset):
+        digest.update(np.ascontiguousarray(part))
     digest.update(dataset.digest.encode())
     described: dict[str, Any] = {
         "name": dataset.name,

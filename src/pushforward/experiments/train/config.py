@@ -61,7 +61,7 @@ class TableConfig:
 
     stream: Literal["auto", "yes", "no"] = "auto"
     """of an .npy or .parquet file: whether rows stay on disk, and are read while the flow is trained; those of more
-    than 1 GiB in single precision unless given"""
+    than 128 MiB in single precision unless given"""
 
     def table_options(self, heavy_tails: bool = False) -> "TableOptions":
         """What of a user's table is used, and how it is read; `heavy_tails` are expected by some bases.
