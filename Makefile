@@ -43,6 +43,7 @@ locks: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/python scripts/site_pages.py
 	$(BIN)/mkdocs build
+	$(BIN)/python scripts/first_page.py
 
 docs-serve: docs
 	$(BIN)/python -m http.server --directory build/site

@@ -11,6 +11,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from PIL import Image
+
 sys.path.insert(0, str(Path(__file__).parent))
 from tutorials import TUTORIALS, write_page
 
@@ -62,7 +64,8 @@ def main() -> None:
                     to.write_text(UNSEARCHED + to.read_text())
     shutil.copytree(ROOT / "examples", PAGES / "examples")
     figures = {tutorial: write_page(tutorial, PAGES / "tutorials") for tutorial in TUTORIALS}
-    shutil.copyfile(figures[START][0], PAGES / "start.png")
+    with Image.open(figures[START][0]) as image:
+        image.convert("RGB").save(PAGES / "start.webp", quality=85)
     copy(ROOT / "docs" / "tutorials" / "index.md", PAGES / "tutorials" / "index.md")
     (PAGES / "reference").mkdir()
     for name in MODULES:

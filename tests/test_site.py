@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+import first_page
 import site_pages
 from tests.test_surface import MODULES
 
@@ -45,3 +46,18 @@ def paths_of(entries):
         else:
             for value in entry.values():
                 yield from [value] if isinstance(value, str) else paths_of(value)
+
+
+def test_the_first_page_is_light(tmp_path):
+    """What it loads is counted as a server sends it, and search knows the reference by first sentences."""
+    (tmp_path / "search").mkdir()
+    (tmp_path / "index.html").write_text('<link href="a.css"><img src="b.webp"><a href="other.html"></a>')
+    (tmp_path / "a.css").write_text("p {}\n" * 1000)
+    (tmp_path / "b.webp").write_bytes(bytes(5000))
+    (tmp_path / "other.html").write_bytes(bytes(10**6))
+    (tmp_path / first_page.INDEX).write_text("{}")
+    assert 5000 < first_page.weight(tmp_path) < 5400
+    text = "<pre><code>fit(\n a\n)</code></pre> <p>Fits.</p> <p>Parameters:</p> <ul> <li>a</li> </ul>"
+    assert first_page.shortened({"location": "reference/x.html#fit", "text": text})["text"] == "<p>Fits."
+    guide = {"location": "flows.html", "text": text}
+    assert first_page.shortened(guide) == guide
