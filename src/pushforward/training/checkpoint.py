@@ -3,15 +3,17 @@
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 from jax.sharding import Sharding
 
 from pushforward.errors import UserError
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
 
 T = TypeVar("T")
 
@@ -45,18 +47,21 @@ class Checkpoints:
         self.every_seconds = every_seconds
         self.on_saved = on_saved
         self._saved_at = time.monotonic()
+
+    def _manager(self) -> "ocp.CheckpointManager":
+        # Imported on use: training without checkpoints starts in less time.
+        import orbax.checkpoint as ocp
+
         kept, process = ocp.checkpoint_managers.preservation_policy, jax.process_index()
         # Every process is the only one to write where it does.
         alone = ocp.options.MultiprocessingOptions(process, {process}, f"process-{process}")
-        self._options = ocp.CheckpointManagerOptions(
+        options = ocp.CheckpointManagerOptions(
             create=False,
             multiprocessing_options=alone,
             preservation_policy=kept.AnyPreservationPolicy([kept.LatestN(1), kept.CustomSteps(self.keep)]),
             enable_async_checkpointing=False,
         )
-
-    def _manager(self) -> ocp.CheckpointManager:
-        return ocp.CheckpointManager(self.folder, options=self._options)
+        return ocp.CheckpointManager(self.folder, options=options)
 
     def steps(self) -> list[int]:
         """Steps that have a whole checkpoint, ascending."""
@@ -83,6 +88,8 @@ class Checkpoints:
         Raises:
             CheckpointError: it cannot be written; earlier checkpoints are untouched.
         """
+        from orbax.checkpoint.args import StandardSave
+
         leaves = {
             jax.tree_util.keystr(path): np.asarray(leaf)
             for path, leaf in jax.tree.leaves_with_path(state)
@@ -91,7 +98,7 @@ class Checkpoints:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self._manager() as manager:
-                manager.save(step, args=ocp.args.StandardSave(leaves), force=True)
+                manager.save(step, args=StandardSave(leaves), force=True)
         except Exception as error:
             raise CheckpointError(
                 f"cannot write the checkpoint of step {step}: {_reason(error)}; {self.describe()}"
@@ -117,9 +124,11 @@ class Checkpoints:
         Raises:
             CheckpointError: it cannot be read, or lacks an array of `template`, or has it otherwise.
         """
+        from orbax.checkpoint.args import StandardRestore
+
         try:
             with self._manager() as manager:
-                leaves = manager.restore(step, args=ocp.args.StandardRestore())
+                leaves = manager.restore(step, args=StandardRestore())
         except Exception as error:
             raise CheckpointError(f"cannot read the checkpoint {self.folder / str(step)}: {_reason(error)}") from error
 
