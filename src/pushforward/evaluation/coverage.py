@@ -70,6 +70,9 @@ class Coverage:
         found = f"{share} of the mass outside the flow's 99.9% region, its weighted draws {self.weighted:.2%}"
         if self.contradicts:
             return f"the flow misses a part of the target: draws from a wide start find {found}"
+        if self.low > self.weighted:
+            missing = self.outside - self.weighted
+            return f"a little is missing, about {missing:.2g} nats of log Z: draws from a wide start find {found}"
         return f"nothing is missing that a wide start reaches: it finds {found}"
 
 
