@@ -33,7 +33,7 @@ lint: $(VENV)/installed
 # most of it with the oldest that are declared, on the oldest Python: old packages use what others have deprecated since.
 check-all: lint
 	$(MAKE) test MARKED="long or not long" VENV=.venv-newest LOCK=locks/newest.txt
-	PYTEST_ADDOPTS="-W ignore::DeprecationWarning" $(MAKE) test MARKED="not long" VENV=.venv-oldest \
+	PYTEST_ADDOPTS="-W ignore::DeprecationWarning -W ignore::pytest.PytestUnraisableExceptionWarning" $(MAKE) test MARKED="not long" VENV=.venv-oldest \
 		LOCK=locks/oldest.txt PYTHON="$$(scripts/find-python 3.11)"
 
 locks: $(VENV)/installed
