@@ -35,7 +35,11 @@ class DataRun(Run):
     def _load(self, **options: Any) -> Dataset:
         config = self.config
         fractions = {"validation": config.validation, "test": config.test}
-        return _loaded(config.data, _stamp(config.data), seed=config.seed, **fractions, **options)
+        path = Path(config.data)
+        if not path.is_file():
+            return data.load(config.data, seed=config.seed, **fractions, **options)
+        stamp = path.stat().st_size, path.stat().st_mtime_ns
+        return _loaded(config.data, stamp, seed=config.seed, **fractions, **options)
 
     def check_data(self) -> None:
         """Refuse data that are not those the run was started with.
@@ -72,18 +76,15 @@ class DataRun(Run):
 
 
 @lru_cache(maxsize=1)
-def _loaded(source: str, stamp: tuple[int, int] | None, **options: Any) -> Dataset:
-    """The data, kept until others are read: settings are chosen, checked and trained by runs of their own."""
+def _loaded(source: str, stamp: tuple[int, int], **options: Any) -> Dataset:
+    """The data of a file of this size and time of change, kept until others are read.
+
+    The settings of a run are chosen, checked and trained by objects of their own, each with its data.
+    """
     dataset = data.load(source, **options)
     for part in _parts(dataset):
         part.flags.writeable = False
     return dataset
-
-
-def _stamp(source: str) -> tuple[int, int] | None:
-    """Size and time of change of a file."""
-    path = Path(source)
-    return (path.stat().st_size, path.stat().st_mtime_ns) if path.is_file() else None
 
 
 def _parts(dataset: Dataset) -> tuple[np.ndarray, ...]:
