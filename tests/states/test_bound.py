@@ -138,6 +138,19 @@ def test_an_interval_holds_what_heavy_tails_lose(df):
     assert covered >= 24
 
 
+@pytest.mark.parametrize(("step", "told"), [(0.5, False), (0.8, True), (5.0, True)])
+def test_what_is_told_does_not_depend_on_how_many_draws_of_the_base_come_first(step, told, monkeypatch):
+    """A step of 0.8 is too small for 300 draws of the base to tell, and all 20,000 are asked."""
+    rng = np.random.default_rng(1)
+    values = -0.5 * rng.chisquare(10, 20_000) + rng.choice([-step, step], 20_000)
+    lows = []
+    for few in (100_000, 300):
+        monkeypatch.setattr("pushforward.states.bound.FEW", few)
+        lows.append(volume_preserving_bound(values, 10, replicates=40).low)
+    assert lows[0] == lows[1]
+    assert (lows[0] > 0) == told
+
+
 def test_no_bound_is_told_where_normal_draws_give_as_much():
     """D = 3,072, 2,000 draws: a lower end is above 0 by chance 1 time in 40; 4 of 20 are a 1 in 500 event."""
     rng = np.random.default_rng(0)

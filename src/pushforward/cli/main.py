@@ -62,10 +62,9 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ["JAX_LOG_COMPILES"] = "true"
     try:
         refuse_wrong_sums()
-        if arguments[:1] and arguments[0] in COMPLETION and arguments[1:2] and arguments[1] not in SHELLS:
-            raise UserError(
-                f"completion is for {', '.join(SHELLS)}, not {arguments[1]!r}{nearest(arguments[1], SHELLS)}"
-            )
+        match arguments:
+            case [flag, shell, *_] if flag in COMPLETION and shell not in SHELLS:
+                raise UserError(f"completion is for {', '.join(SHELLS)}, not {shell!r}{nearest(shell, SHELLS)}")
         app = build_app(arguments)
         app.cli(prog="pushforward", description=DESCRIPTION, args=arguments, registry=REGISTRY)
         if warning := check_kept_programs():

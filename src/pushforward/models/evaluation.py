@@ -25,9 +25,11 @@ from pushforward.types import PRNGKeyArray
 Start = Literal["prior", "posterior"]
 OnProgress = Callable[[int], None]
 OfEach = Callable[..., tuple[Any, ...]]
+Plan = Callable[[int], tuple[OfEach, int]]
+"""From how many evaluations are done at once: the function of an observation, and how many observations are a batch."""
 PerObservation = Float[np.ndarray, " n"]
 
-EVALUATIONS_AT_ONCE = 2048  # at most; more gain nothing on a CPU
+EVALUATIONS_AT_ONCE = 2048  # at most
 UNTIL = 32  # observations between two looks at the standard error
 
 
@@ -148,7 +150,7 @@ def in_batches(
 
 def _within(
     memory: int,
-    plan: Callable[[int], tuple[OfEach, int]],
+    plan: Plan,
     model: DLGM,
     inputs: tuple[Array, ...],
     on_progress: OnProgress | None = None,
@@ -156,8 +158,7 @@ def _within(
 ) -> tuple[Any, ...]:
     """`in_batches` of as many evaluations of the likelihood at once as `memory` bytes hold, 2,048 at most.
 
-    `plan` makes of their number the function of an observation, and how many observations are a batch. The compiler is
-    asked what its program holds; the first that holds few enough bytes is the one that runs.
+    The compiler is asked what the program of a batch holds; the first that holds few enough bytes is the one that runs.
     """
     program: Any = _of_each
     at_once = EVALUATIONS_AT_ONCE
@@ -169,6 +170,11 @@ def _within(
         if held <= memory or at_once == 1:
             return in_batches(function, model, inputs, size, on_progress, enough)
         at_once = max(1, min(at_once // 2, at_once * memory // held))
+
+
+def _undivided(function: OfEach, evaluations: int) -> Plan:
+    """Of a function that does all evaluations of an observation at once."""
+    return lambda at_once: (function, max(1, at_once // evaluations))
 
 
 @eqx.filter_jit
@@ -204,10 +210,8 @@ def posterior_statistics(
         draws: of each posterior.
         memory: bytes to stay below.
     """
-    one = eqx.Partial(_statistics, draws)
-    return PosteriorStatistics(
-        *_within(memory, lambda at_once: (one, max(1, at_once // draws)), model, (x, jax.random.split(key, len(x))))
-    )
+    plan = _undivided(eqx.Partial(_statistics, draws), draws)
+    return PosteriorStatistics(*_within(memory, plan, model, (x, jax.random.split(key, len(x)))))
 
 
 def _statistics(draws: int, model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
@@ -280,13 +284,9 @@ def annealed_bound(
         memory: bytes to stay below.
         on_progress: called after each batch with the observations done.
     """
-    plan = _of_chains(eqx.Partial(_annealed, annealing), annealing)
+    plan = _undivided(eqx.Partial(_annealed, annealing), annealing.chains)
     enough = _known_to(error, lambda log_likelihood, *_: log_likelihood)
     return AnnealedBound(*_within(memory, plan, model, (x, jax.random.split(key, len(x))), on_progress, enough))
-
-
-def _of_chains(function: OfEach, annealing: Annealing) -> Callable[[int], tuple[OfEach, int]]:
-    return lambda at_once: (function, max(1, at_once // annealing.chains))
 
 
 def _annealed(annealing: Annealing, model: DLGM, x: Array, key: PRNGKeyArray) -> tuple[Array, ...]:
@@ -324,7 +324,7 @@ def bidirectional_bounds(
     """
     key_data, key_chains = jax.random.split(key)
     x, z = eqx.filter_jit(lambda model, keys: jax.vmap(model.sample)(keys))(model, jax.random.split(key_data, points))
-    plan = _of_chains(eqx.Partial(_sandwich, annealing), annealing)
+    plan = _undivided(eqx.Partial(_sandwich, annealing), annealing.chains)
     inputs = x, z, jax.random.split(key_chains, points)
     enough = _known_to(error, lambda lower, upper: upper - lower)
     return Sandwich(*_within(memory, plan, model, inputs, on_progress, enough))

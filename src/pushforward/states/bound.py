@@ -26,6 +26,7 @@ SHELLS = 2**17
 ATOM_SHELLS = 2**13
 LARGEST_K_HAT, ONE_SIDED = 0.7, 1.645
 FEW = 100_000
+"""Draws of the base that a bound is held against first, however many samples it is of."""
 
 Shells = tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]
 
