@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pushforward.data.base import Dataset, Split, TableOptions, table
+from pushforward.data.benchmark_tables import BENCHMARK_TABLES
 from pushforward.data.binary_images import BINARY_IMAGES
 from pushforward.data.cifar import cifar10_patches
 from pushforward.data.embedded import EMBEDDED
@@ -21,6 +22,7 @@ from pushforward.errors import UserError, nearest
 DATASETS: dict[str, Callable[..., Dataset]] = {
     **TOYS,
     **EMBEDDED,
+    **BENCHMARK_TABLES,
     **IMAGES,
     **BINARY_IMAGES,
     "frey-faces": frey_faces,

@@ -32,6 +32,37 @@ class Source:
     archive: tuple[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class Archive:
+    """An archive that the user unpacks.
+
+    Attributes:
+        address: where it can be had.
+        name: of its file.
+        folder: that it unpacks to, in which the files of the data sets are.
+    """
+
+    address: str
+    name: str
+    folder: str
+
+
+def find(archive: Archive, file: str) -> Path:
+    """The path of a file of an archive that was unpacked to the folder that PUSHFORWARD_DATA names.
+
+    Raises:
+        UserError: it is not there, or the variable is not set.
+    """
+    advice = f"unpack {archive.name} of {archive.address} and set {FOLDER_VARIABLE} to its folder {archive.folder!r}"
+    root = os.environ.get(FOLDER_VARIABLE)
+    if not root:
+        raise UserError(f"{file} is not downloaded by pushforward: {advice}")
+    path = Path(root, file)
+    if not path.is_file():
+        raise UserError(f"{path} is not there: {advice}")
+    return path
+
+
 def fetch(source: Source, file: str) -> Path:
     """The path of a file with the right hash: in the folder that PUSHFORWARD_DATA names, or downloaded to the cache.
 

@@ -1,20 +1,18 @@
 """The Frey faces, from a pickle that can run no code."""
 
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from pushforward.data.base import Dataset, Split
 from pushforward.data.downloads import Source, fetch
+from pushforward.data.pickles import ArrayUnpickler
 from pushforward.data.text import brief
 from pushforward.errors import UserError
 
 FILE = "freyfaces.pkl"
 FACES, HEIGHT, WIDTH = 1_965, 28, 20
-ARRAY_PARTS = {("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}
 LEAK = "the faces are frames of one video: a test face nearly equals a face to train on, so its density is too high"
 
 FREY_FACES = Source(
@@ -39,19 +37,10 @@ def read_pickle(path: Path) -> UInt8[np.ndarray, "1965 28 20 1"]:
     """
     try:
         with path.open("rb") as file:
-            (images,) = _ArrayUnpickler(file, encoding="latin1").load()
+            (images,) = ArrayUnpickler(file, encoding="latin1").load()
     except Exception as error:
         raise UserError(f"{path} is not a whole pickle of one array: {brief(str(error), 80)}") from error
     shape = (FACES, HEIGHT * WIDTH)
     if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape != shape:
         raise UserError(f"{path} does not hold {FACES:,} faces of {HEIGHT} x {WIDTH} bytes")
     return images.reshape(FACES, HEIGHT, WIDTH, 1)
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Knows what an array is made of, and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in ARRAY_PARTS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module, name)
