@@ -1,13 +1,14 @@
 """Which JAX may compute, and how many threads its devices get."""
 
 import os
+import platform
 import subprocess
 import sys
 from importlib.metadata import version
 
 import pytest
 
-from pushforward.devices import has_wrong_sums
+from pushforward.devices import OF_THE_USER, has_wrong_sums
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,42 @@ print(*(os.environ.get(name) for name in names))
     environment = {name: value for name, value in os.environ.items() if name not in SET} | {"NPROC": "3"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["None 3 None", "2 3 1"]
+
+
+PAGES = """
+import resource
+from pushforward.devices import memory_kept
+
+def faults():
+    "Pages that the system clears while four blocks of 64 MiB are made, one after another."
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        b"x" * 2**26
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1])
+
+outside, before = faults(), resident()
+with memory_kept():
+    faults()
+    inside, kept = faults(), resident()
+print(outside, inside, faults(), kept - before, resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator than glibc's")
+@pytest.mark.parametrize("of_the_user", [False, True])
+def test_freed_memory_is_kept_within_a_fit_and_given_back_after_it(of_the_user):
+    environment = {name: value for name, value in os.environ.items() if name not in OF_THE_USER}
+    if of_the_user:
+        environment["MALLOC_TRIM_THRESHOLD_"] = "131072"
+    command = [sys.executable, "-c", PAGES]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    outside, inside, after, kept, left = map(int, done.stdout.split())
+    block = 2**26 // os.sysconf("SC_PAGE_SIZE")
+    assert (inside < block / 16) is not of_the_user
+    assert (kept > block / 2) is not of_the_user
+    assert min(outside, after) > 3 * block
+    assert left < block / 4

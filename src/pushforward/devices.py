@@ -1,6 +1,8 @@
-"""Which JAX may compute here, and how it is to see the processor."""
+"""Which JAX may compute here, and how it is to see the processor and its memory."""
 
+import ctypes
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ __all__ = [
     "compiled_for_one_call",
     "double_precision",
     "has_wrong_sums",
+    "memory_kept",
     "one_blas_thread",
     "own_cores",
     "refuse_wrong_sums",
@@ -22,6 +25,13 @@ __all__ = [
 ]
 
 OVERRIDE = "PUSHFORWARD_ANY_JAX"
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Numbers by which mallopt(3) knows what it sets."""
+
+OF_THE_USER = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
+LARGEST_KEPT = 2**25
+"""Bytes of a block above which glibc gives it back to the system at once."""
 
 _chosen: dict[str, str] = {}
 """Variables of the environment that `use_cores` has set."""
@@ -137,6 +147,30 @@ def one_blas_thread() -> Iterator[None]:
 
     with threadpool_limits(1, "blas"):
         yield
+
+
+@contextmanager
+def memory_kept() -> Iterator[None]:
+    """Within it, the process keeps the memory that it frees, for the next that asks; free memory goes back at its end.
+
+    glibc gives large blocks back to the system at once. XLA frees the temporaries of a program when it ends, and asks
+    for as many when it is called again; the system clears every page of them anew, which can take a third of the time.
+    Other allocators, and settings of the user's own, are left alone.
+    """
+    if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in OF_THE_USER):
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    # Older versions take no more than the largest that is kept anyway.
+    if not libc.mallopt(MMAP_THRESHOLD, 2**31 - 1):
+        libc.mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
+    libc.mallopt(TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        libc.mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
+        libc.mallopt(TRIM_THRESHOLD, 2 * LARGEST_KEPT)
+        libc.malloc_trim(0)
 
 
 @contextmanager

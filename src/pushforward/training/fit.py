@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int, PyTree
 
-from pushforward.devices import one_blas_thread
+from pushforward.devices import memory_kept, one_blas_thread
 from pushforward.errors import UserError
 from pushforward.objectives.base import Loss, Remembering
 from pushforward.objectives.windowed import Windowed
@@ -211,7 +211,7 @@ def fit(
     factor = 1.0
     finished = ends()
     bar = training_progress("training", steps, quiet=not progress)
-    with signals_deferred() as interrupted, one_blas_thread(), bar as show:
+    with signals_deferred() as interrupted, one_blas_thread(), memory_kept(), bar as show:
         while not finished:
             if cooling is not None and seconds is not None:
                 share = max((time.perf_counter() - began) / seconds, step / steps)
