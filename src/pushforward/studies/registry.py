@@ -11,6 +11,7 @@ STUDIES: dict[str, str] = {
     "rezende-mohamed-figure-4": "pushforward.studies.dlgm:FIGURE_4",
     "rezende-mohamed-table-3": "pushforward.studies.dlgm:TABLE_3",
     "amortised-or-static": "pushforward.studies.dlgm:AMORTISED",
+    "posterior-families": "pushforward.studies.dlgm:POSTERIORS",
     "density-of-states-grid": "pushforward.studies.density_of_states:GRID",
     "density-of-states-dimension": "pushforward.studies.density_of_states:DIMENSION",
     "density-of-states-noise": "pushforward.studies.density_of_states:NOISE",

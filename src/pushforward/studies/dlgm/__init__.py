@@ -21,3 +21,9 @@ AMORTISED = StudyKind(
     cells="pushforward.studies.dlgm.cells:run_amortised_or_static",
     page="pushforward.studies.dlgm.page:described",
 )
+POSTERIORS = StudyKind(
+    config=DlgmStudyConfig("posterior-families"),
+    summary="F, KL(q || p(z|x)) and -log p(x) of MNIST: planar, NICE, Sylvester, IAF, spline, continuous posteriors.",
+    cells="pushforward.studies.dlgm.cells:run_posterior_families",
+    page="pushforward.studies.dlgm.page:described_families",
+)

@@ -1,6 +1,6 @@
-"""Deep latent Gaussian models with flow posteriors: R&M 2015, Figure 4 and Table 3, and what amortising is worth."""
+"""Deep latent Gaussian models with flow posteriors: R&M 2015, Figure 4 and Table 3, amortising, families of flows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from pushforward.experiments.dlgm.config import DlgmConfig, EvaluateConfig
 from pushforward.experiments.dlgm.evaluation import run_evaluation
 from pushforward.experiments.dlgm.presets import PRESETS
 from pushforward.experiments.dlgm.run import DlgmRun
-from pushforward.experiments.families import Planar
+from pushforward.experiments.families import Affine, Continuous, Planar, Splines, Sylvester
 from pushforward.experiments.runs import open_run
 from pushforward.experiments.work import Piece
 from pushforward.studies.base import Study, done, trained
@@ -32,6 +32,8 @@ class Cell:
 
 
 DlgmStudy = Study[DlgmStudyConfig, Cell]
+Series = Mapping[str, Mapping[str, Any]]
+"""The lines of a figure: settings of the model; the length too where it is one point."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,27 @@ class Budget:
 SMOKE = Budget((0, 10), 1, 300, 100, 50, 10, 4, 20)
 PAPER = Budget((0, 10, 20, 40, 80), 3, 100_000, 10_000, 500, 1_000, 16, 1_000)
 
-FIGURE_4 = {"planar": {"flow": "planar"}, "nice": {"flow": "nice"}}
-TABLE_3 = {"planar": {"flow": "planar"}}
-AMORTISED: dict[str, dict[str, Any]] = {
+NO_FLOW = "no flow"
+
+FIGURE_4: Series = {"planar": {"flow": "planar"}, "nice": {"flow": "nice"}}
+TABLE_3: Series = {"planar": {"flow": "planar"}}
+AMORTISED: Series = {
     "amortised": {"flow": "planar", "amortised": "parameters"},
     "static, initialised": {"flow": "planar", "amortised": "none", "settings": Planar(initialisation="xavier")},
     "static, plain": {"flow": "planar", "amortised": "none", "settings": Planar(initialisation="plain")},
+}
+
+
+POSTERIORS: Series = {
+    "planar": {"flow": "planar", "length": 20},
+    "nice": {"flow": "nice", "length": 20},
+    **{
+        f"sylvester, {kind}": {"flow": "sylvester", "length": 16, "settings": Sylvester(rank=8, orthogonal=kind)}
+        for kind in ("orthogonal", "householder", "triangular")
+    },
+    "iaf": {"flow": "iaf", "length": 4, "settings": Affine(width=320, mixing="reverse")},
+    "splines": {"flow": "nsf_coupling", "length": 4, "settings": Splines(width=128)},
+    "continuous": {"flow": "continuous", "length": 1, "settings": Continuous(tolerance=1e-3, exact=False)},
 }
 
 
@@ -75,31 +92,31 @@ def run_amortised_or_static(config: DlgmStudyConfig, cluster: Cluster | None = N
     return _run(config, cluster, PRESETS["dlgm-mnist"], AMORTISED, replace(PAPER, lengths=(0, 10, 20)))
 
 
+def run_posterior_families(config: DlgmStudyConfig, cluster: Cluster | None = None) -> DlgmStudy:
+    """F, KL(q || p(z|x)) and -log p(x) of MNIST with posteriors of each family, each at the length that suits it."""
+    if config.lengths is not None:
+        raise UserError("--lengths is for studies of the length; here each family has its own")
+    return _run(config, cluster, PRESETS["dlgm-mnist"], POSTERIORS, replace(PAPER, lengths=(0,)))
+
+
 def _run(
-    config: DlgmStudyConfig,
-    cluster: Cluster | None,
-    model: DlgmConfig,
-    series: Mapping[str, Mapping[str, Any]],
-    paper: Budget,
+    config: DlgmStudyConfig, cluster: Cluster | None, model: DlgmConfig, series: Series, paper: Budget
 ) -> DlgmStudy:
-    """Every cell of a study; K = 0 is the same model in each series, and is run once."""
+    """Every cell of a study."""
     budget = _budget(config, paper)
     names = config.series or tuple(series)
     for name in names:
         if name not in series:
             raise UserError(f"unknown series {name!r}{nearest(name, series)}; there are {', '.join(series)}")
+    points = list(_points({name: series[name] for name in names}, budget.lengths))
     runs, lines = {}, []
     for seed in range(config.seed, config.seed + budget.seeds):
-        for name in names:
-            for length in sorted(budget.lengths):
-                if length == 0 and name != names[0]:
-                    continue
-                settings = dict(series[name]) if length else {}
-                cell = replace(model, length=length, seed=seed, steps=budget.steps, **settings)
-                if config.budget == "smoke":
-                    cell = replace(cell, annealing_steps=100, validate_every=100, test_draws=2)
-                runs[f"{_folder(name, length)}-seed-{seed}"] = cell
-                lines.append(name if length else "no flow")
+        for line, folder, settings in points:
+            cell = replace(model, seed=seed, steps=budget.steps, **settings)
+            if config.budget == "smoke":
+                cell = replace(cell, annealing_steps=100, validate_every=100, test_draws=2)
+            runs[f"{folder}-seed-{seed}"] = cell
+            lines.append(line)
     found = [_as_dlgm(run) for run in trained(config, runs, cluster)]
     wanted = [[each for each in _evaluations(budget, run) if not _is_done(run, each)] for run in found]
     pieces = [
@@ -111,15 +128,20 @@ def _run(
     return Study(config, [Cell(line, _as_dlgm(open_run(run.folder))) for line, run in zip(lines, found)])
 
 
+def _points(series: Series, lengths: tuple[int, ...]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Of each point of the lines: the line, the folder, the settings. K = 0 is the same model in all, and is one."""
+    if 0 in lengths:
+        yield NO_FLOW, "0", {"length": 0}
+    for line, settings in series.items():
+        for length in [settings["length"]] if "length" in settings else sorted({*lengths} - {0}):
+            yield line, f"{line.replace(', ', '-')}-{length}", {**settings, "length": length}
+
+
 def _budget(config: DlgmStudyConfig, paper: Budget) -> Budget:
     """The budget of the study with the settings that are given."""
-    budget = paper if config.budget == "paper" else replace(SMOKE, lengths=(0, sorted(paper.lengths)[1]))
+    budget = paper if config.budget == "paper" else replace(SMOKE, lengths=paper.lengths[:2])
     given = {name: getattr(config, name) for name in vars(budget) if getattr(config, name) is not None}
     return replace(budget, **given)
-
-
-def _folder(series: str, length: int) -> str:
-    return f"{series.replace(', ', '-')}-{length}" if length else "0"
 
 
 def _evaluations(budget: Budget, run: DlgmRun) -> list[EvaluateConfig]:

@@ -1,6 +1,7 @@
 """The table and the figure of a study of deep latent Gaussian models."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,9 @@ from pushforward.drawing.style import Drawing, Style
 from pushforward.drawing.text import DASH, MINUS, number
 from pushforward.evaluation.means import mean_and_std_error
 from pushforward.experiments.dlgm.run import DlgmRun
-from pushforward.studies.dlgm.cells import DlgmStudy
+from pushforward.studies.dlgm.cells import NO_FLOW, DlgmStudy
 from pushforward.studies.page import Described
 
-NO_FLOW = "no flow"
 MEASURES = ("free_energy", "kl_posterior", "nll_iwae", "nll_ais")
 COLUMNS = [
     "series",
@@ -25,13 +25,13 @@ COLUMNS = [
     "KL(q‖p(z|x)), at least",
     f"{MINUS}log p(x), IWAE, at most",
     f"{MINUS}log p(x), AIS, at most",
-    f"paper, {MINUS}log p(x) [m]",
     "active units",
     "best step",
+    "hours",
 ]
-FIGURE = (
-    "The free energy, the divergence of the posteriors and the estimate of the log-likelihood against the layers K."
-)
+PAPERS = f"paper, {MINUS}log p(x) [m]"
+PAPERS_SAID = " [m]: from memory of the paper, whose numbers are upper bounds too."
+SHOWN = "The free energy, the divergence of the posteriors and the estimate of the log-likelihood"
 
 # Rezende & Mohamed, 2015, Tables 2 and 3, from memory of the paper.
 PAPER: dict[str, dict[tuple[str, int], float]] = {
@@ -55,20 +55,35 @@ PAPER: dict[str, dict[tuple[str, int], float]] = {
 }
 
 
+Rows = list[dict[str, Any]]
+
+
 def described(study: DlgmStudy) -> Described:
     """The study as Markdown, as rows of numbers, and drawn against K."""
+    return _described(study, "Against K", f"{SHOWN} against the layers K.", _against_length)
+
+
+def described_families(study: DlgmStudy) -> Described:
+    """The study as Markdown, as rows of numbers, and drawn family by family."""
+    return _described(study, "By family", f"{SHOWN}, by the family of the posterior.", _by_family)
+
+
+def _described(
+    study: DlgmStudy, heading: str, caption: str, figure: Callable[[Rows, dict[tuple[str, int], float]], Drawing]
+) -> Described:
     paper = PAPER.get(study.config.study, {})
     runs: dict[tuple[str, int], list[DlgmRun]] = defaultdict(list)
     for cell in study.runs:
         runs[cell.series, cell.run.config.length].append(cell.run)
     rows = [_row(series, length, members, paper) for (series, length), members in runs.items()]
+    columns = COLUMNS if not paper else [*COLUMNS[:-3], PAPERS, *COLUMNS[-3:]]
     return Described(
         _outcome(rows),
-        _words(study),
+        _words(study, bool(paper)),
         [cell.run.result for cell in study.runs],
-        Table(COLUMNS, [_cells(row) for row in rows], text_columns=2),
+        Table(columns, [_cells(row, bool(paper)) for row in rows], text_columns=2),
         rows,
-        [("", "Against K", FIGURE, _figure(rows, paper))],
+        [("", heading, caption, figure(rows, paper))],
     )
 
 
@@ -94,7 +109,7 @@ def _row(series: str, length: int, runs: list[DlgmRun], paper: dict[tuple[str, i
     }
 
 
-def _words(study: DlgmStudy) -> str:
+def _words(study: DlgmStudy, paper: bool) -> str:
     first = study.runs[0].run
     config, evaluations = first.config, first.result["evaluations"]
     iwae, ais = evaluations["iwae"], evaluations.get("ais")
@@ -108,12 +123,12 @@ def _words(study: DlgmStudy) -> str:
     return (
         f"In nats, of {config.data} ({kind}), with standard errors over the test images, or over the seeds where there "
         f"are several. The validation bound chose the step; the test set was looked at once. {measured}. "
-        "Importance sampling and AIS bound it from above on average, and the KL from below. [m]: from memory of the "
-        "paper, whose numbers are upper bounds too."
+        "Importance sampling and AIS bound it from above on average, and the KL from below. `hours`: of training, the "
+        f"mean over the seeds.{PAPERS_SAID if paper else ''}"
     )
 
 
-def _outcome(rows: list[dict[str, Any]]) -> str:
+def _outcome(rows: Rows) -> str:
     estimator = _widest(rows)
     nll = f"nll_{estimator}"
     known = [row for row in rows if row[nll] is not None]
@@ -128,28 +143,56 @@ def _outcome(rows: list[dict[str, Any]]) -> str:
     return f"{said}: {number(plain[0][nll] - best[nll])} nats below that without a flow."
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any], paper: bool) -> list[str]:
     numbers = [number(row[name], row[f"{name}_std_error"]) or DASH for name in MEASURES]
-    paper = DASH if row["paper"] is None else f"≤ {number(row['paper'])}"
+    published = [DASH if row["paper"] is None else f"≤ {number(row['paper'])}"] if paper else []
     units, steps = (", ".join(f"{value:,}" for value in row[name]) for name in ("active_units", "best_step"))
-    return [row["series"], str(row["length"]), str(row["seeds"]), *numbers, paper, units, steps]
+    hours = f"{np.mean(row['seconds']) / 3600:.2f}"
+    return [row["series"], str(row["length"]), str(row["seeds"]), *numbers, *published, units, steps, hours]
 
 
-def _widest(rows: list[dict[str, Any]]) -> str:
+def _widest(rows: Rows) -> str:
     """The estimator of -log p(x) that saw the most test images, annealed importance sampling if both saw as many."""
     first = rows[0]["evaluations"][0]
     return max(("ais", "iwae"), key=lambda name: first.get(name, {}).get("points", 0))
 
 
-def _figure(rows: list[dict[str, Any]], paper: dict[tuple[str, int], float]) -> Drawing:
-    """F, KL(q || p(z|x)) and -log p(x) against K, a line for each series, as in R&M 2015, Figure 4."""
+def _panels(rows: Rows) -> tuple[tuple[str, str], ...]:
+    """What is drawn: the name of a measure, and a title."""
     estimator = _widest(rows)
-    nll = f"nll_{estimator}"
-    panels = (
+    return (
         ("free_energy", "free energy F"),
         ("kl_posterior", "KL(q‖p(z|x))"),
-        (nll, f"{MINUS}log p(x), {estimator.upper()}"),
+        (f"nll_{estimator}", f"{MINUS}log p(x), {estimator.upper()}"),
     )
+
+
+def _by_family(rows: Rows, paper: dict[tuple[str, int], float]) -> Drawing:
+    """F, KL(q || p(z|x)) and -log p(x) of each family, a row for each, with its standard errors."""
+    names = [row["series"] if row["series"] == NO_FLOW else f"{row['series']}, K = {row['length']}" for row in rows]
+    places = np.arange(len(rows))
+
+    def draw(style: Style) -> Figure:
+        height = 0.28 * len(rows) + 0.2
+        figure, (row_of_axes,) = panel_grid(1, 3, 1.9, height, left=2.2, column_gap=0.2, top=0.35)
+        for axes, (measure, title) in zip(row_of_axes, _panels(rows)):
+            values = [np.nan if row[measure] is None else row[measure] for row in rows]
+            errors = [row[f"{measure}_std_error"] or 0.0 for row in rows]
+            axes.errorbar(values, places, xerr=errors, fmt="o", color=style.flow, markersize=5)
+            axes.set(title=title, xlabel="nats", ylim=(len(rows) - 0.5, -0.5))
+            axes.set_yticks(places, names if axes is row_of_axes[0] else [""] * len(names))
+            axes.margins(x=0.12)
+            axes.grid(axis="both")
+            axes.spines[["top", "right"]].set_visible(False)
+        return figure
+
+    return Drawing(draw)
+
+
+def _against_length(rows: Rows, paper: dict[tuple[str, int], float]) -> Drawing:
+    """F, KL(q || p(z|x)) and -log p(x) against K, a line for each series, as in R&M 2015, Figure 4."""
+    panels = _panels(rows)
+    nll, _ = panels[-1]
     names = [name for name in dict.fromkeys(row["series"] for row in rows) if name != NO_FLOW] or [NO_FLOW]
     lengths = sorted({row["length"] for row in rows})
 
