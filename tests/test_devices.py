@@ -119,7 +119,7 @@ def test_freed_memory_is_kept_within_a_fit_and_given_back_after_it(of_the_user):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     outside, inside, after, kept, left = map(int, done.stdout.split())
     block = 2**26 // os.sysconf("SC_PAGE_SIZE")
-    assert (inside < block / 16) is not of_the_user
+    assert (inside < outside / 16) is not of_the_user
     assert (kept > block / 2) is not of_the_user
-    assert min(outside, after) > 3 * block
+    assert after > outside / 2
     assert left < block / 4
