@@ -13,7 +13,10 @@ import pushforward
 from pushforward.cli import main
 from pushforward.errors import UserError
 from pushforward.experiments import registry
+from pushforward.experiments.runs import open_run
+from pushforward.studies.base import trained, trained_or_lost
 from pushforward.studies.registry import STUDIES, study
+from tests.experiments.toy_kind import KIND, ToyStudyConfig
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +58,30 @@ def test_its_mistakes_are_one_line(capsys):
         main(["train", "toy", "--rate", "0"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == "pushforward: --rate must be positive and finite, got 0.0\n"
+
+
+def test_a_cell_that_diverges_is_told_of_and_ends_no_other(toy):
+    """It is not tried again, unless it is trained by itself."""
+    config = ToyStudyConfig("toy-study", out=toy / "study")
+    cells = {name: replace(KIND.presets["toy"], rate=rate) for name, rate in {"bad": 1e30, "good": 0.1}.items()}
+    bad, good = trained_or_lost(config, cells, None)
+    assert good.finished
+    assert (bad.folder, str(bad)) == (toy / "study/cells/bad", f"diverged at step {bad.step:,} in {bad.leaf}")
+    assert 0 < bad.step < 40
+    assert bad.leaf
+    saved = toy / "study/cells/bad/diverged.json"
+    assert json.loads(saved.read_text()) == {"step": bad.step, "leaf": bad.leaf}
+
+    before = saved.stat().st_mtime_ns
+    assert trained_or_lost(config, cells, None)[0] == bad
+    assert saved.stat().st_mtime_ns == before
+    with pytest.raises(UserError, match=f"bad diverged at step {bad.step} in"):
+        trained(config, cells, None)
+    with pytest.raises(UserError, match="bad holds another run"):
+        trained_or_lost(config, {"bad": replace(cells["bad"], seed=1)}, None)
+    with pytest.raises(UserError, match="not finite at step"):
+        open_run(bad.folder).train(quiet=True)
+    assert saved.stat().st_mtime_ns > before
 
 
 def test_a_study_is_reproduced_and_goes_on_where_it_was(toy):

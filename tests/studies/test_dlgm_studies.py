@@ -3,11 +3,20 @@
 import json
 import os
 import shlex
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pushforward.cli import main
+from pushforward.drawing.text import MINUS
+from pushforward.experiments.dlgm.config import DlgmConfig
+from pushforward.experiments.dlgm.run import DlgmRun
+from pushforward.studies.base import Lost, Study
+from pushforward.studies.dlgm import AMORTISED
+from pushforward.studies.dlgm.cells import Cell
+from pushforward.studies.dlgm.page import described, described_families
 
 needs_data = pytest.mark.skipif("PUSHFORWARD_DATA" not in os.environ, reason="PUSHFORWARD_DATA is not set")
 
@@ -50,3 +59,44 @@ def test_families_have_lengths_of_their_own(tmp_path, capsys):
     assert stop.value.code == 2
     assert "each family has its own" in capsys.readouterr().err
     assert not (tmp_path / "study").exists()
+
+
+def a_run(tmp_path, free_energy):
+    """As a trained and evaluated model is on the disk."""
+    folder = tmp_path / f"{free_energy}"
+    folder.mkdir()
+    measures = {"free_energy": free_energy, "nll_iwae": free_energy - 3.0, "kl_posterior": 3.0}
+    result = {
+        **measures,
+        **{f"{name}_std_error": 0.25 for name in measures},
+        "active_units": 40,
+        "best_step": 1_000,
+        "seconds": 1_800.0,
+        "command": "pushforward train dlgm-mnist",
+        "evaluations": {"iwae": {"draws": 500, "points": 10_000}},
+    }
+    run = DlgmRun(folder, DlgmConfig())
+    run.write_result(result)
+    return run
+
+
+@pytest.mark.parametrize("page", [described, described_families])
+def test_runs_that_diverge_stay_in_the_table(tmp_path, page):
+    lost = Lost(Path("x"), 1_234, "flow.u")
+    cells = [
+        Cell("no flow", 0, a_run(tmp_path, 93.0)),
+        Cell("amortised", 10, a_run(tmp_path, 91.0)),
+        Cell("static, plain", 10, lost),
+        Cell("no flow", 0, a_run(tmp_path, 94.0)),
+        Cell("amortised", 10, lost),
+        Cell("static, plain", 10, replace(lost, step=77)),
+    ]
+    said = page(Study(AMORTISED.config, cells))
+    plain, amortised, static = said.table.rows
+    assert plain[:4] == ["no flow", "0", "2", "93.50 ± 0.50"]
+    assert amortised[:4] == ["amortised", "10", "1", "91.00 ± 0.25"]
+    assert amortised[-2:] == ["1,000, diverged at 1,234 in flow.u", "0.50"]
+    assert static[2:] == ["0", *["—"] * 5, "diverged at 1,234 in flow.u, diverged at 77 in flow.u", "—"]
+    assert said.rows[2]["diverged"] == [{"step": 1_234, "leaf": "flow.u"}, {"step": 77, "leaf": "flow.u"}]
+    assert said.hours == 1.5
+    assert said.outcome.startswith(f"The lowest {MINUS}log p(x) by IWAE is 88.00 ± 0.25, amortised of K = 10: 2.5")

@@ -26,12 +26,12 @@ from pushforward.experiments.files import PARTIAL, write_whole
 from pushforward.experiments.locks import HOLDER, LOCK, locked
 from pushforward.programs import forget_programs
 from pushforward.saving import load_flow
-from pushforward.training import Checkpoints, Record
+from pushforward.training import Checkpoints, Diverged, Record
 from pushforward.types import PRNGKeyArray
 
 CONFIG, METRICS, CHECKPOINTS, RESULT, DATA = "config.yaml", "metrics.jsonl", "checkpoints", "result.json", "data.json"
-POINTS = "points"
-PARTS = (CONFIG, METRICS, CHECKPOINTS, RESULT, DATA, POINTS, "figures", "report.html")
+POINTS, DIVERGED = "points", "diverged.json"
+PARTS = (CONFIG, METRICS, CHECKPOINTS, RESULT, DATA, POINTS, DIVERGED, "figures", "report.html")
 BEFORE_CONFIG = {METRICS, DATA, LOCK, HOLDER, DATA + PARTIAL, CONFIG + PARTIAL}
 """What a run that was stopped while it was made may have left, without its configuration."""
 
@@ -160,6 +160,8 @@ class Run:
     def train(self, *, quiet: bool = False) -> dict[str, Any]:
         """Train from the newest checkpoint, or from the start; judge the model; write `result.json`.
 
+        Where every restart diverges, `diverged.json` says at which step and in which leaf the first one did.
+
         Returns:
             The content of `result.json`.
 
@@ -170,7 +172,13 @@ class Run:
             Interrupted: a signal arrived; the checkpoint is written.
         """
         with locked(self.folder):
-            return registry.resolve(self._kind.train)(self, quiet=quiet)
+            (self.folder / DIVERGED).unlink(missing_ok=True)
+            try:
+                return registry.resolve(self._kind.train)(self, quiet=quiet)
+            except Diverged as error:
+                first = min(error.divergences, key=lambda divergence: divergence.step)
+                write_whole(self.folder / DIVERGED, json.dumps({"step": first.step, "leaf": first.leaf}) + "\n")
+                raise
 
     def longer(self, steps: int) -> "Run":
         """The same run with more steps, finished or not, to be trained on.

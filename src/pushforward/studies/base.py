@@ -11,7 +11,7 @@ from pushforward.experiments.cluster import Cluster
 from pushforward.experiments.config import RunConfig
 from pushforward.experiments.files import write_whole
 from pushforward.experiments.registry import resolve
-from pushforward.experiments.runs import RESULT, environment, finished_run
+from pushforward.experiments.runs import DIVERGED, RESULT, environment, finished_run, open_run, settled
 from pushforward.experiments.work import Piece, carry_out, training
 from pushforward.programs import forget_programs
 from pushforward.studies import registry
@@ -56,6 +56,24 @@ class Cells:
         return Cells((path,), settings, f"{__name__}:alone", (function, *arguments))
 
 
+@dataclass(frozen=True)
+class Lost:
+    """A run of a study of which every restart met a number that is not finite.
+
+    Attributes:
+        folder: of the run.
+        step: at which the first did.
+        leaf: of the model, in which it did.
+    """
+
+    folder: Path
+    step: int
+    leaf: str
+
+    def __str__(self) -> str:
+        return f"diverged at step {self.step:,} in {self.leaf}"
+
+
 def run_study(config: StudyConfig, cluster: Cluster | None = None) -> Study[Any, Any]:
     """Run every cell of a study that is not finished yet.
 
@@ -95,12 +113,38 @@ def trained(
         folder: of that of the study, in which they are.
 
     Raises:
+        UserError: a run cannot be trained, or diverges, or its folder holds one with other settings.
+    """
+    found = trained_or_lost(config, runs, cluster, folder)
+    for run in found:
+        if isinstance(run, Lost):
+            raise UserError(f"{run.folder} {run}")
+    return found
+
+
+def trained_or_lost(
+    config: StudyConfig, runs: Mapping[str, RunConfig], cluster: Cluster | None, folder: str = "cells"
+) -> list[Any | Lost]:
+    """As `trained`, with what is to be said of a run in the place of one that diverged.
+
+    Raises:
         UserError: a run cannot be trained, or its folder holds one with other settings.
     """
     folders = {name: config.folder / folder / name for name in runs}
-    waiting = [name for name in runs if not (folders[name] / RESULT).is_file()]
-    done(config, [training(name, runs[name], folders[name]) for name in waiting], cluster)
-    return [finished_run(each, folders[name]) for name, each in runs.items()]
+    waiting = [name for name, path in folders.items() if not any((path / end).is_file() for end in (RESULT, DIVERGED))]
+    pieces = [training(name, runs[name], folders[name]) for name in waiting]
+    for name, complaint in carry_out(config.study, pieces, cluster).items():
+        if not (folders[name] / DIVERGED).is_file():
+            raise UserError(complaint)
+    return [_ended(each, folders[name]) for name, each in runs.items()]
+
+
+def _ended(config: RunConfig, folder: Path) -> Any | Lost:
+    if (folder / RESULT).is_file() or not (folder / DIVERGED).is_file():
+        return finished_run(config, folder)
+    if open_run(folder).config != settled(config):
+        raise UserError(f"{folder} holds another run; choose another --out")
+    return Lost(folder, **json.loads((folder / DIVERGED).read_text()))
 
 
 def done(config: StudyConfig, pieces: Sequence[Piece], cluster: Cluster | None) -> None:

@@ -49,7 +49,8 @@ def run_fit(run: FitRun, *, quiet: bool = False) -> dict[str, Any]:
         )
     except Diverged as error:
         points = [point for point in _not_finite(run, error.models, error.divergences) if point]
-        raise Diverged(f"{error}; {points[0]}" if points else str(error)) from error
+        said = f"{error}; {points[0]}" if points else str(error)
+        raise Diverged(said, error.models, error.divergences) from error
 
     measure, values = _measured(run, trained)
     best = _best(values, trained.divergences)

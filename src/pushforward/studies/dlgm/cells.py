@@ -14,7 +14,7 @@ from pushforward.experiments.dlgm.run import DlgmRun
 from pushforward.experiments.families import Affine, Continuous, Planar, Splines, Sylvester
 from pushforward.experiments.runs import open_run
 from pushforward.experiments.work import Piece
-from pushforward.studies.base import Study, done, trained
+from pushforward.studies.base import Lost, Study, done, trained_or_lost
 from pushforward.studies.dlgm.config import DlgmStudyConfig
 
 
@@ -24,11 +24,13 @@ class Cell:
 
     Attributes:
         series: the line that it is a point of.
-        run: the model, trained and evaluated.
+        length: K.
+        run: the model, trained and evaluated, unless it diverged.
     """
 
     series: str
-    run: DlgmRun
+    length: int
+    run: DlgmRun | Lost
 
 
 DlgmStudy = Study[DlgmStudyConfig, Cell]
@@ -116,16 +118,20 @@ def _run(
             if config.budget == "smoke":
                 cell = replace(cell, annealing_steps=100, validate_every=100, test_draws=2)
             runs[f"{folder}-seed-{seed}"] = cell
-            lines.append(line)
-    found = [_as_dlgm(run) for run in trained(config, runs, cluster)]
-    wanted = [[each for each in _evaluations(budget, run) if not _is_done(run, each)] for run in found]
+            lines.append((line, cell.length))
+    found = trained_or_lost(config, runs, cluster)
+    whole = [_as_dlgm(run) for run in found if not isinstance(run, Lost)]
+    if not whole:
+        raise UserError(f"every run diverged; {found[0].folder} {found[0]}")
+    wanted = [[each for each in _evaluations(budget, run) if not _is_done(run, each)] for run in whole]
     pieces = [
         Piece(f"{run.folder.name} evaluated", f"{__name__}:evaluate", (run.folder.absolute(), each))
-        for run, each in zip(found, wanted)
+        for run, each in zip(whole, wanted)
         if each
     ]
     done(config, pieces, cluster)
-    return Study(config, [Cell(line, _as_dlgm(open_run(run.folder))) for line, run in zip(lines, found)])
+    judged = [run if isinstance(run, Lost) else _as_dlgm(open_run(run.folder)) for run in found]
+    return Study(config, [Cell(line, length, run) for (line, length), run in zip(lines, judged)])
 
 
 def _points(series: Series, lengths: tuple[int, ...]) -> Iterator[tuple[str, str, dict[str, Any]]]:

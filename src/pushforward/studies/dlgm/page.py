@@ -13,6 +13,7 @@ from pushforward.drawing.style import Drawing, Style
 from pushforward.drawing.text import DASH, MINUS, number
 from pushforward.evaluation.means import mean_and_std_error
 from pushforward.experiments.dlgm.run import DlgmRun
+from pushforward.studies.base import Lost
 from pushforward.studies.dlgm.cells import NO_FLOW, DlgmStudy
 from pushforward.studies.page import Described
 
@@ -72,27 +73,36 @@ def _described(
     study: DlgmStudy, heading: str, caption: str, figure: Callable[[Rows, dict[tuple[str, int], float]], Drawing]
 ) -> Described:
     paper = PAPER.get(study.config.study, {})
-    runs: dict[tuple[str, int], list[DlgmRun]] = defaultdict(list)
+    runs: dict[tuple[str, int], list[DlgmRun | Lost]] = defaultdict(list)
     for cell in study.runs:
-        runs[cell.series, cell.run.config.length].append(cell.run)
+        runs[cell.series, cell.length].append(cell.run)
     rows = [_row(series, length, members, paper) for (series, length), members in runs.items()]
     columns = COLUMNS if not paper else [*COLUMNS[:-3], PAPERS, *COLUMNS[-3:]]
     return Described(
         _outcome(rows),
         _words(study, bool(paper)),
-        [cell.run.result for cell in study.runs],
+        [run.result for run in _whole(study)],
         Table(columns, [_cells(row, bool(paper)) for row in rows], text_columns=2),
         rows,
         [("", heading, caption, figure(rows, paper))],
     )
 
 
-def _row(series: str, length: int, runs: list[DlgmRun], paper: dict[tuple[str, int], float]) -> dict[str, Any]:
+def _whole(study: DlgmStudy) -> list[DlgmRun]:
+    """The runs that did not diverge."""
+    return [cell.run for cell in study.runs if not isinstance(cell.run, Lost)]
+
+
+def _row(
+    series: str, length: int, members: list[DlgmRun | Lost], paper: dict[tuple[str, int], float]
+) -> dict[str, Any]:
     """The means over the seeds; of a single seed with its standard error over the images, else over the seeds."""
+    lost = [run for run in members if isinstance(run, Lost)]
+    runs = [run for run in members if not isinstance(run, Lost)]
     row: dict[str, Any] = {"series": series, "length": length, "seeds": len(runs)}
     for name in MEASURES:
         values: list[Any] = [run.result.get(name) for run in runs]
-        if None in values:
+        if not values or None in values:
             row[name] = row[f"{name}_std_error"] = None
         elif len(runs) == 1:
             row[name], row[f"{name}_std_error"] = values[0], runs[0].result[f"{name}_std_error"]
@@ -106,11 +116,12 @@ def _row(series: str, length: int, runs: list[DlgmRun], paper: dict[tuple[str, i
         "seconds": [run.result["seconds"] for run in runs],
         "evaluations": [run.result["evaluations"] for run in runs],
         "commands": [run.result["command"] for run in runs],
+        "diverged": [{"step": run.step, "leaf": run.leaf} for run in lost],
     }
 
 
 def _words(study: DlgmStudy, paper: bool) -> str:
-    first = study.runs[0].run
+    first = _whole(study)[0]
     config, evaluations = first.config, first.result["evaluations"]
     iwae, ais = evaluations["iwae"], evaluations.get("ais")
     measured = f"`IWAE`: {iwae['draws']:,} draws for each of {iwae['points']:,} test images"
@@ -146,14 +157,16 @@ def _outcome(rows: Rows) -> str:
 def _cells(row: dict[str, Any], paper: bool) -> list[str]:
     numbers = [number(row[name], row[f"{name}_std_error"]) or DASH for name in MEASURES]
     published = [DASH if row["paper"] is None else f"≤ {number(row['paper'])}"] if paper else []
-    units, steps = (", ".join(f"{value:,}" for value in row[name]) for name in ("active_units", "best_step"))
-    hours = f"{np.mean(row['seconds']) / 3600:.2f}"
-    return [row["series"], str(row["length"]), str(row["seeds"]), *numbers, *published, units, steps, hours]
+    lost = [f"diverged at {each['step']:,} in {each['leaf']}" for each in row["diverged"]]
+    units, steps = ([f"{value:,}" for value in row[name]] for name in ("active_units", "best_step"))
+    hours = f"{np.mean(row['seconds']) / 3600:.2f}" if row["seconds"] else DASH
+    ends = [", ".join(units) or DASH, ", ".join(steps + lost), hours]
+    return [row["series"], str(row["length"]), str(row["seeds"]), *numbers, *published, *ends]
 
 
 def _widest(rows: Rows) -> str:
     """The estimator of -log p(x) that saw the most test images, annealed importance sampling if both saw as many."""
-    first = rows[0]["evaluations"][0]
+    first = next(each for row in rows for each in row["evaluations"])
     return max(("ais", "iwae"), key=lambda name: first.get(name, {}).get("points", 0))
 
 
