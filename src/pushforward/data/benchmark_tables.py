@@ -48,15 +48,14 @@ def power(split: Split) -> Dataset:
 
     The rows are divided as in the papers, whatever `split` says; so are those of the other four.
     """
-    path = find(ARCHIVE, "power/data.npy")
-    values = _array(path, 8)
+    values = _array(find(ARCHIVE, "power/data.npy"), 8)
     rng = np.random.RandomState(42)
     rng.shuffle(values)
     voltage, active = rng.rand(len(values), 1), rng.rand(len(values), 1)
     meters = rng.rand(len(values), 3)
     values = values[:, POWER_PLACES]
     values[:, :5] += np.concatenate([0.001 * active, 0.01 * voltage, meters], axis=1)
-    return _dataset("power", path, _standardised(_divided(values)), POWER_COLUMNS)
+    return _dataset("power", _standardised(_divided(values)), POWER_COLUMNS)
 
 
 def gas(split: Split) -> Dataset:
@@ -69,7 +68,7 @@ def gas(split: Split) -> Dataset:
     kept = ~np.triu(np.corrcoef(values, rowvar=False) > CORRELATED, 1).any(axis=1)
     values = values[:, kept]
     values = (values - values.mean(axis=0)) / values.std(axis=0, ddof=1)
-    return _dataset("gas", path, _divided(values), tuple(map(str, names[kept])))
+    return _dataset("gas", _divided(values), tuple(map(str, names[kept])))
 
 
 def hepmass(split: Split) -> Dataset:
@@ -77,16 +76,17 @@ def hepmass(split: Split) -> Dataset:
     paths = [find(ARCHIVE, f"hepmass/1000_{part}.csv") for part in ("train", "test")]
     before, test = (_signal(path) for path in paths)
     mean, std = before.mean(axis=0), before.std(axis=0, ddof=1)
+    # A feature whose smallest value occurs often is taken for one of few values.
     varied = (before == before.min(axis=0)).sum(axis=0) <= REPEATED
     before, test = (((rows - mean) / std)[:, varied] for rows in (before, test))
     names = tuple(f"f{index}" for index in np.flatnonzero(varied))
-    return _dataset("hepmass", paths[0], (*_last_tenth(before), test), names)
+    return _dataset("hepmass", (*_last_tenth(before), test), names)
 
 
 def miniboone(split: Split) -> Dataset:
     """36,488 events of a neutrino experiment, 43 features."""
-    path = find(ARCHIVE, "miniboone/data.npy")
-    return _dataset("miniboone", path, _standardised(_divided(_array(path, 43))), _numbered(43))
+    values = _array(find(ARCHIVE, "miniboone/data.npy"), 43)
+    return _dataset("miniboone", _standardised(_divided(values)), _numbered(43))
 
 
 def bsds300(split: Split) -> Dataset:
@@ -100,7 +100,7 @@ def bsds300(split: Split) -> Dataset:
     except (OSError, KeyError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is not a whole HDF5 file of train, validation and test: {_said(error)}") from error
     train, validation, test = (_checked(path, part, 63) for part in parts)
-    return _dataset("bsds300", path, (train, validation, test), _numbered(63))
+    return _dataset("bsds300", (train, validation, test), _numbered(63))
 
 
 def _array(path: Path, width: int) -> Rows:
@@ -132,7 +132,7 @@ def _checked(path: Path, values: np.ndarray, width: int) -> Rows:
         raise UserError(f"{path} holds numbers that are not finite")
     if len(values) < FEWEST or not np.ptp(values, axis=0).all():
         raise UserError(f"{path} has fewer than {FEWEST} rows, or a column of one value")
-    return values.astype(np.float64)
+    return values.astype(np.float64, copy=False)
 
 
 def _divided(values: Rows) -> Parts:
@@ -154,7 +154,7 @@ def _standardised(parts: Parts) -> Parts:
     return (train - mean) / std, (validation - mean) / std, (test - mean) / std
 
 
-def _dataset(name: str, path: Path, parts: Parts, columns: tuple[str, ...]) -> Dataset:
+def _dataset(name: str, parts: Parts, columns: tuple[str, ...]) -> Dataset:
     """With a warning where the file is not the published one."""
     counts, published = tuple(map(len, parts)), COUNTS[name]
     warnings = doubts(columns, parts[0][:SEEN], heavy_tails=True, kept=np.arange(counts[0]))
