@@ -85,7 +85,7 @@ def _gap(column: np.ndarray) -> float:
     return float(np.diff(distinct).min()) if len(distinct) > 1 else 1.0
 
 
-def train_pushforward(family: Family, table: str, seed: int, recipe: Recipe) -> np.ndarray:
+def train_pushforward(family: Family, parts: Parts, seed: int, recipe: Recipe) -> np.ndarray:
     """Log-likelihood of the test rows, in nats; so do the others."""
     import equinox as eqx
     import jax
@@ -94,7 +94,6 @@ def train_pushforward(family: Family, table: str, seed: int, recipe: Recipe) -> 
 
     from pushforward import objectives, training
 
-    parts = load(table, seed)
     result = training.fit(
         training.ensemble(lambda key: pushforward_flow(family, parts.dim, key), jax.random.key(seed), 1),
         objectives.ForwardKL(jnp.asarray(parts.train), recipe.batch),
@@ -108,12 +107,11 @@ def train_pushforward(family: Family, table: str, seed: int, recipe: Recipe) -> 
     return np.asarray(eqx.filter_jit(flow.log_prob)(jnp.asarray(parts.test)))
 
 
-def train_zuko(family: Family, table: str, seed: int, recipe: Recipe) -> np.ndarray:
+def train_zuko(family: Family, parts: Parts, seed: int, recipe: Recipe) -> np.ndarray:
     import torch
 
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    parts = load(table, seed)
     train, validation, test = map(torch.from_numpy, (parts.train, parts.validation, parts.test))
     flow = zuko_flow(family, parts.dim)
     optimizer = torch.optim.Adam(flow.parameters(), recipe.learning_rate)
@@ -133,7 +131,7 @@ def train_zuko(family: Family, table: str, seed: int, recipe: Recipe) -> np.ndar
         return flow().log_prob(test).numpy()
 
 
-def train_flowjax(family: Family, table: str, seed: int, recipe: Recipe) -> np.ndarray:
+def train_flowjax(family: Family, parts: Parts, seed: int, recipe: Recipe) -> np.ndarray:
     import equinox as eqx
     import jax
     import jax.numpy as jnp
@@ -141,7 +139,6 @@ def train_flowjax(family: Family, table: str, seed: int, recipe: Recipe) -> np.n
     from flowjax.train.losses import MaximumLikelihoodLoss
     from flowjax.train.train_utils import step as train_step
 
-    parts = load(table, seed)
     train, validation = jnp.asarray(parts.train), jnp.asarray(parts.validation)
     params, static = flowjax_parts(flowjax_flow(family, parts.dim, jax.random.key(seed)))
     optimizer, loss_fn = optax.adam(recipe.learning_rate), MaximumLikelihoodLoss()
@@ -159,7 +156,7 @@ def train_flowjax(family: Family, table: str, seed: int, recipe: Recipe) -> np.n
     return np.asarray(eqx.filter_jit(flow.log_prob)(jnp.asarray(parts.test)))
 
 
-TRAIN: dict[Library, Callable[[Family, str, int, Recipe], np.ndarray]] = {
+TRAIN: dict[Library, Callable[[Family, Parts, int, Recipe], np.ndarray]] = {
     "pushforward": train_pushforward,
     "zuko": train_zuko,
     "flowjax": train_flowjax,
@@ -194,6 +191,7 @@ def main(
             print(f"skipped {library}: it is not installed")
     compared = [library for library in libraries if installed(library)]
     jobs = list(product(tables, families))
+    parts = {(table, seed): load(table, seed) for table, seed in product(tables, seeds)}
     with ExitStack() as stack:
         # One thread for each library: what waits for its process runs beside the others.
         futures: dict[tuple[str, Family, Library], list[Future[np.ndarray]]] = {}
@@ -202,12 +200,12 @@ def main(
             pool = stack.enter_context(ThreadPoolExecutor(1))
             for table, family in jobs:
                 futures[table, family, library] = [
-                    pool.submit(call, TRAIN[library], family, table, seed, recipe) for seed in seeds
+                    pool.submit(call, TRAIN[library], family, parts[table, seed], seed, recipe) for seed in seeds
                 ]
         rows: list[Row] = []
         for table, family in jobs:
             results = {lib: [each.result() for each in futures[table, family, lib]] for lib in compared}
-            rows.append(row(table, family, results))
+            rows.append(row(table, family, parts[table, seeds[0]], results))
             print(rows[-1], flush=True)
     report(
         "density_quality",
@@ -220,9 +218,8 @@ def main(
     )
 
 
-def row(table: str, family: Family, results: dict[Library, list[np.ndarray]]) -> Row:
+def row(table: str, family: Family, parts: Parts, results: dict[Library, list[np.ndarray]]) -> Row:
     pooled = {library: np.concatenate(values).astype(np.float64) for library, values in results.items()}
-    parts = load(table, 0)
     result: Row = {"table": table, "family": family, "D": parts.dim, "rows to train on": len(parts.train)}
     for library, values in pooled.items():
         result[NAMES[library]] = _with_error(values)
