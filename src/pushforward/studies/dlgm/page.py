@@ -224,7 +224,8 @@ def _against_length(rows: Rows, paper: dict[tuple[str, int], float]) -> Drawing:
                 if measure == nll and any(series == name for series, _ in paper):
                     points = sorted((length, v) for (s, length), v in paper.items() if s in (name, NO_FLOW))
                     shown = [(lengths.index(length), value) for length, value in points if length in lengths]
-                    axes.plot(*zip(*shown), color=colour, linestyle=":", label=f"{name}, paper")
+                    line_style: dict[str, Any] = {"linestyle": ":", "marker": marker, "markerfacecolor": "none"}
+                    axes.plot(*zip(*shown), color=colour, markersize=5, **line_style, label=f"{name}, paper")
             axes.set(title=title, xlabel="K")
             axes.set_xticks(range(len(lengths)), [str(length) for length in lengths])
             axes.margins(x=0.08)
