@@ -119,6 +119,17 @@ def test_other_counts_than_published_are_warned_of(archive, monkeypatch, name):
     assert not any("results of papers" in warning for warning in load(name).warnings)
 
 
+def test_no_warning_advises_what_only_files_take(archive):
+    """One value far from the others, and a column of few values, of which the density has no upper bound."""
+    events = EVENTS.copy()
+    events[5, 7] = 1e6
+    events[:, 9] = np.sign(events[:, 9])
+    np.save(archive / "miniboone" / "data.npy", events)
+    few, counts = load("miniboone").warnings
+    assert few.startswith("column 'x10' has 2 distinct values")
+    assert "results of papers" in counts
+
+
 @pytest.mark.parametrize("name", BENCHMARK_TABLES)
 def test_where_to_get_what_is_missing(tmp_path, monkeypatch, name):
     monkeypatch.delenv("PUSHFORWARD_DATA", raising=False)

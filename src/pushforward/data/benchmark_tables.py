@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from pushforward.data.base import Dataset, Split
-from pushforward.data.checks import doubts
-from pushforward.data.downloads import Archive, find
+from pushforward.data.checks import repeated_values
+from pushforward.data.downloads import Archive, unpacked
 from pushforward.data.pickles import read_frame
 from pushforward.data.text import brief
 from pushforward.errors import UserError
@@ -40,7 +40,7 @@ FEATURES = 27
 REPEATED = 5
 FEWEST = 20
 SEEN = 100_000
-"""Rows by which columns are judged."""
+"""Rows in which values that repeat are looked for."""
 
 
 def power(split: Split) -> Dataset:
@@ -48,7 +48,7 @@ def power(split: Split) -> Dataset:
 
     The rows are divided as in the papers, whatever `split` says; so are those of the other four.
     """
-    values = _array(find(ARCHIVE, "power/data.npy"), 8)
+    values = _array(unpacked(ARCHIVE, "power/data.npy"), 8)
     rng = np.random.RandomState(42)
     rng.shuffle(values)
     voltage, active = rng.rand(len(values), 1), rng.rand(len(values), 1)
@@ -60,7 +60,7 @@ def power(split: Split) -> Dataset:
 
 def gas(split: Split) -> Dataset:
     """1,052,065 readings of 16 chemical sensors in a mixture of gases, 8 of them, no two of which agree too well."""
-    path = find(ARCHIVE, "gas/ethylene_CO.pickle")
+    path = unpacked(ARCHIVE, "gas/ethylene_CO.pickle")
     frame = read_frame(path)
     sensors = np.array([name not in NOT_SENSORS for name in frame.columns])
     values, names = _checked(path, frame.values[:, sensors], 16), np.array(frame.columns)[sensors]
@@ -73,7 +73,7 @@ def gas(split: Split) -> Dataset:
 
 def hepmass(split: Split) -> Dataset:
     """525,123 simulated collisions that make a new particle, 21 of 27 features, those without many equal values."""
-    paths = [find(ARCHIVE, f"hepmass/1000_{part}.csv") for part in ("train", "test")]
+    paths = [unpacked(ARCHIVE, f"hepmass/1000_{part}.csv") for part in ("train", "test")]
     before, test = (_signal(path) for path in paths)
     mean, std = before.mean(axis=0), before.std(axis=0, ddof=1)
     # A feature whose smallest value occurs often is taken for one of few values.
@@ -85,7 +85,7 @@ def hepmass(split: Split) -> Dataset:
 
 def miniboone(split: Split) -> Dataset:
     """36,488 events of a neutrino experiment, 43 features."""
-    values = _array(find(ARCHIVE, "miniboone/data.npy"), 43)
+    values = _array(unpacked(ARCHIVE, "miniboone/data.npy"), 43)
     return _dataset("miniboone", _standardised(_divided(values)), _numbered(43))
 
 
@@ -93,7 +93,7 @@ def bsds300(split: Split) -> Dataset:
     """1,300,000 grey patches of 8 x 8 pixels of photographs, without their mean and, as that is 0, their last pixel."""
     import h5py
 
-    path = find(ARCHIVE, "BSDS300/BSDS300.hdf5")
+    path = unpacked(ARCHIVE, "BSDS300/BSDS300.hdf5")
     try:
         with h5py.File(path) as file:
             parts = [np.asarray(file[name][...], np.float64) for name in ("train", "validation", "test")]
@@ -112,7 +112,7 @@ def _array(path: Path, width: int) -> Rows:
 
 
 def _signal(path: Path) -> Rows:
-    """The features of the rows of a text file whose first number, the label, is 1; more than there should be go."""
+    """The features of the rows of a text file whose first number, the label, is 1; further columns are left out."""
     import pyarrow as pa
     from pyarrow.csv import ReadOptions, read_csv
 
@@ -157,7 +157,7 @@ def _standardised(parts: Parts) -> Parts:
 def _dataset(name: str, parts: Parts, columns: tuple[str, ...]) -> Dataset:
     """With a warning where the file is not the published one."""
     counts, published = tuple(map(len, parts)), COUNTS[name]
-    warnings = doubts(columns, parts[0][:SEEN], heavy_tails=True, kept=np.arange(counts[0]))
+    warnings = [said for column, x in zip(columns, parts[0][:SEEN].T) for said in repeated_values(column, x)]
     if counts != published:
         there, papers = (" + ".join(f"{count:,}" for count in each) for each in (counts, published))
         warnings.append(f"{name} has {there} rows; results of papers are of {papers}")

@@ -55,12 +55,13 @@ def doubts(
     """What to be warned of, column by column; `kept` numbers the rows as the file does, from 0."""
     found = []
     for column, x in zip(columns, values.T):
-        found += _repeated_values(column, x) + _index(column, x) + _digits(column, x)
+        found += repeated_values(column, x) + _index(column, x) + _digits(column, x)
         found += _wild(column, x, heavy_tails, kept)
     return found
 
 
-def _repeated_values(column: str, x: Float64[np.ndarray, " n"]) -> list[str]:
+def repeated_values(column: str, x: Float64[np.ndarray, " n"]) -> list[str]:
+    """A warning, where one value has many rows or there are few values, of the column of this name."""
     distinct, counts = np.unique(x, return_counts=True)
     n, most = len(x), int(counts.max())
     if most <= max(2, REPEATED * n) and len(distinct) >= n / 10:

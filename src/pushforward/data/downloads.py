@@ -47,8 +47,8 @@ class Archive:
     folder: str
 
 
-def find(archive: Archive, file: str) -> Path:
-    """The path of a file of an archive that was unpacked to the folder that PUSHFORWARD_DATA names.
+def unpacked(archive: Archive, file: str) -> Path:
+    """The path of a file of an archive that the user has unpacked, in the folder that PUSHFORWARD_DATA names.
 
     Raises:
         UserError: it is not there, or the variable is not set.

@@ -25,13 +25,13 @@ class ArrayUnpickler(pickle.Unpickler):
 class Part:
     """A part of a data frame: what it was made of, in place of what pandas would make of it."""
 
+    arguments: tuple[Any, ...]
+    state: Any
+
     def __new__(cls, *arguments: Any) -> "Part":
         part = super().__new__(cls)
         part.arguments, part.state = arguments, None
         return part
-
-    arguments: tuple[Any, ...]
-    state: Any
 
     def __setstate__(self, state: Any) -> None:
         self.state = state

@@ -311,6 +311,23 @@ def open_run(folder: str | Path) -> Any:
     return _run(folder, config)
 
 
+def run_of(config: RunConfig, folder: Path) -> Any:
+    """The run in `folder`, begun unless it is there.
+
+    Args:
+        config: its settings.
+        folder: a new one unless it holds this run.
+
+    Raises:
+        UserError: the folder holds a run with other settings, or the run cannot be begun.
+    """
+    config = settled(config)
+    run = open_run(folder) if (folder / CONFIG).is_file() else start_run(config, folder, force=False)
+    if run.config != config:
+        raise UserError(f"{folder} holds another run; choose another --out")
+    return run
+
+
 def finished_run(
     config: RunConfig, folder: Path, *, quiet: bool = False, on_saved: Callable[[], None] | None = None
 ) -> Any:
@@ -325,10 +342,7 @@ def finished_run(
     Raises:
         UserError: the folder holds a run with other settings, or the run cannot be trained.
     """
-    config = settled(config)
-    run = open_run(folder) if (folder / CONFIG).is_file() else start_run(config, folder, force=False)
-    if run.config != config:
-        raise UserError(f"{folder} holds another run; choose another --out")
+    run = run_of(config, folder)
     if not run.finished:
         replace(run, on_saved=on_saved).train(quiet=quiet)
         forget_programs()

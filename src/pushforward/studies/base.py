@@ -11,7 +11,7 @@ from pushforward.experiments.cluster import Cluster
 from pushforward.experiments.config import RunConfig
 from pushforward.experiments.files import write_whole
 from pushforward.experiments.registry import resolve
-from pushforward.experiments.runs import DIVERGED, RESULT, environment, finished_run, open_run, settled
+from pushforward.experiments.runs import DIVERGED, RESULT, environment, finished_run, run_of
 from pushforward.experiments.work import Piece, carry_out, training
 from pushforward.programs import forget_programs
 from pushforward.studies import registry
@@ -142,9 +142,7 @@ def trained_or_lost(
 def _ended(config: RunConfig, folder: Path) -> Any | Lost:
     if (folder / RESULT).is_file() or not (folder / DIVERGED).is_file():
         return finished_run(config, folder)
-    if open_run(folder).config != settled(config):
-        raise UserError(f"{folder} holds another run; choose another --out")
-    return Lost(folder, **json.loads((folder / DIVERGED).read_text()))
+    return Lost(run_of(config, folder).folder, **json.loads((folder / DIVERGED).read_text()))
 
 
 def done(config: StudyConfig, pieces: Sequence[Piece], cluster: Cluster | None) -> None:

@@ -100,7 +100,7 @@ class Diverged(UserError):
         divergences: where each member diverged.
     """
 
-    def __init__(self, message: str, models: Any = None, divergences: Sequence[Divergence] = ()) -> None:
+    def __init__(self, message: str, models: Any, divergences: Sequence[Divergence]) -> None:
         super().__init__(message)
         self.models = models
         self.divergences = divergences

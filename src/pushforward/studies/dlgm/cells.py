@@ -109,7 +109,7 @@ def _run(
     names = config.series or tuple(series)
     for name in names:
         if name not in series:
-            raise UserError(f"unknown series {name!r}{nearest(name, series)}; there are {', '.join(series)}")
+            raise UserError(f"unknown series {name!r}{nearest(name, series)}; there are {', '.join(map(repr, series))}")
     points = list(_points({name: series[name] for name in names}, budget.lengths))
     runs, lines = {}, []
     for seed in range(config.seed, config.seed + budget.seeds):

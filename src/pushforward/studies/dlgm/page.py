@@ -17,6 +17,8 @@ from pushforward.studies.base import Lost
 from pushforward.studies.dlgm.cells import NO_FLOW, DlgmStudy
 from pushforward.studies.page import Described
 
+Rows = list[dict[str, Any]]
+
 MEASURES = ("free_energy", "kl_posterior", "nll_iwae", "nll_ais")
 COLUMNS = [
     "series",
@@ -56,9 +58,6 @@ PAPER: dict[str, dict[tuple[str, int], float]] = {
 }
 
 
-Rows = list[dict[str, Any]]
-
-
 def described(study: DlgmStudy) -> Described:
     """The study as Markdown, as rows of numbers, and drawn against K."""
     return _described(study, "Against K", f"{SHOWN} against the layers K.", _against_length)
@@ -69,9 +68,7 @@ def described_families(study: DlgmStudy) -> Described:
     return _described(study, "By family", f"{SHOWN}, by the family of the posterior.", _by_family)
 
 
-def _described(
-    study: DlgmStudy, heading: str, caption: str, figure: Callable[[Rows, dict[tuple[str, int], float]], Drawing]
-) -> Described:
+def _described(study: DlgmStudy, heading: str, caption: str, figure: Callable[[Rows], Drawing]) -> Described:
     paper = PAPER.get(study.config.study, {})
     runs: dict[tuple[str, int], list[DlgmRun | Lost]] = defaultdict(list)
     for cell in study.runs:
@@ -84,7 +81,7 @@ def _described(
         [run.result for run in _whole(study)],
         Table(columns, [_cells(row, bool(paper)) for row in rows], text_columns=2),
         rows,
-        [("", heading, caption, figure(rows, paper))],
+        [("", heading, caption, figure(rows))],
     )
 
 
@@ -180,7 +177,7 @@ def _panels(rows: Rows) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _by_family(rows: Rows, paper: dict[tuple[str, int], float]) -> Drawing:
+def _by_family(rows: Rows) -> Drawing:
     """F, KL(q || p(z|x)) and -log p(x) of each family, a row for each, with its standard errors."""
     names = [row["series"] if row["series"] == NO_FLOW else f"{row['series']}, K = {row['length']}" for row in rows]
     places = np.arange(len(rows))
@@ -202,7 +199,7 @@ def _by_family(rows: Rows, paper: dict[tuple[str, int], float]) -> Drawing:
     return Drawing(draw)
 
 
-def _against_length(rows: Rows, paper: dict[tuple[str, int], float]) -> Drawing:
+def _against_length(rows: Rows) -> Drawing:
     """F, KL(q || p(z|x)) and -log p(x) against K, a line for each series, as in R&M 2015, Figure 4."""
     panels = _panels(rows)
     nll, _ = panels[-1]
@@ -214,18 +211,17 @@ def _against_length(rows: Rows, paper: dict[tuple[str, int], float]) -> Drawing:
         for axes, (measure, title) in zip(row_of_axes, panels):
             colours = [style.flow, style.target, style.text]
             for name, colour, marker in zip(names, colours, "os^"):
-                line = sorted((r for r in rows if r["series"] in (name, NO_FLOW)), key=lambda r: r["length"])
-                line = [r for r in line if r[measure] is not None]
+                points = sorted((r for r in rows if r["series"] in (name, NO_FLOW)), key=lambda r: r["length"])
+                line = [r for r in points if r[measure] is not None]
                 places = [lengths.index(r["length"]) for r in line]
                 errors = [r[f"{measure}_std_error"] or 0.0 for r in line]
                 axes.errorbar(
                     places, [r[measure] for r in line], errors, color=colour, marker=marker, markersize=5, label=name
                 )
-                if measure == nll and any(series == name for series, _ in paper):
-                    points = sorted((length, v) for (s, length), v in paper.items() if s in (name, NO_FLOW))
-                    shown = [(lengths.index(length), value) for length, value in points if length in lengths]
+                published = [(lengths.index(r["length"]), r["paper"]) for r in points if r["paper"] is not None]
+                if measure == nll and published:
                     line_style: dict[str, Any] = {"linestyle": ":", "marker": marker, "markerfacecolor": "none"}
-                    axes.plot(*zip(*shown), color=colour, markersize=5, **line_style, label=f"{name}, paper")
+                    axes.plot(*zip(*published), color=colour, markersize=5, **line_style, label=f"{name}, paper")
             axes.set(title=title, xlabel="K")
             axes.set_xticks(range(len(lengths)), [str(length) for length in lengths])
             axes.margins(x=0.08)
